@@ -1,0 +1,1 @@
+"""The lake: what happened, and what follows from it, as Delta tables."""

@@ -1,0 +1,208 @@
+"""The one place that reads and writes Delta tables.
+
+What belongs here: typed reads, writes compared with the declared schema, the writer lock. Which rows are in force is
+in `active`; what a table's columns mean is in `facts` and `derived`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from portfolio_platform.errors import StoreProblem
+from portfolio_platform.lake.columns import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from deltalake import DeltaTable
+
+LOCK_TIMEOUT_SECONDS = 600.0
+LOG_RETENTION = "interval 3650 days"
+
+
+class Lake:
+    """A folder (or an object store's prefix) of Delta tables."""
+
+    def __init__(self, url: str, lock_path: Path) -> None:
+        """Remember where the lake is; nothing is opened or created yet."""
+        self.url = url.rstrip("/")
+        self._lock_path = lock_path
+        self._depth = 0
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether the lake is a folder of this machine."""
+        return urlsplit(self.url).scheme in ("", "file")
+
+    def uri(self, table: Table) -> str:
+        """Return where a table is."""
+        return f"{self.url}/{table.name}"
+
+    @contextmanager
+    def writing(self, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
+        """Hold the lake's one writer lock; re-entrant within this object."""
+        from filelock import FileLock, Timeout
+
+        if self._depth:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(self._lock_path), timeout=timeout)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise StoreProblem(
+                f"another process has been writing to the lake for {timeout:.0f} s; wait for it to end, "
+                f"or look for a process that hangs (lock file: {self._lock_path.name})"
+            ) from error
+        self._depth = 1
+        try:
+            yield
+        finally:
+            self._depth = 0
+            lock.release()
+
+    def open(self, table: Table) -> "DeltaTable | None":
+        """Return the Delta table, or None where it has not been written yet."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        if self.is_local and not Path(self.uri(table), "_delta_log").is_dir():
+            return None
+        try:
+            return DeltaTable(self.uri(table))
+        except TableNotFoundError:
+            return None
+
+    def version(self, table: Table) -> int | None:
+        """Return the Delta version of a table, its provenance; None where it has not been written."""
+        delta = self.open(table)
+        return None if delta is None else delta.version()
+
+    def read(
+        self,
+        table: Table,
+        columns: Sequence[str] | None = None,
+        where: "pc.Expression | None" = None,
+        *,
+        from_month: str | None = None,
+        to_month: str | None = None,
+        dictionaries: bool = False,
+    ) -> "pa.Table":
+        """Read rows as declared, in no promised order; an unwritten table is an empty one.
+
+        ``where`` is an expression over the columns; the months prune the folders of a partitioned table.
+        ``dictionaries`` returns text columns dictionary-encoded.
+        """
+        import pyarrow as pa
+        from pyarrow.dataset import ParquetReadOptions
+
+        schema = table.arrow_schema()
+        names = list(columns) if columns is not None else schema.names
+        wanted = pa.schema([schema.field(name) for name in names])
+        delta = self.open(table)
+        if delta is None:
+            return _as_dictionaries(wanted.empty_table()) if dictionaries else wanted.empty_table()
+        partitions: Any = []
+        if table.partition and from_month is not None:
+            partitions.append((table.partition, ">=", from_month))
+        if table.partition and to_month is not None:
+            partitions.append((table.partition, "<=", to_month))
+        filesystem = self._filesystem(table)
+        options = ParquetReadOptions()
+        if dictionaries:
+            text = {field.name for field in schema if pa.types.is_string(field.type)} - {table.partition}
+            options = ParquetReadOptions(dictionary_columns=text)
+        dataset = delta.to_pyarrow_dataset(partitions=partitions or None, filesystem=filesystem, parquet_read_options=options)
+        found = dataset.to_table(columns=names, filter=where)
+        if dictionaries:
+            return _as_dictionaries(found)
+        return found.cast(wanted)
+
+    def append(self, table: Table, rows: "pa.Table") -> None:
+        """Append rows whose schema must be exactly the declared one."""
+        self._write(table, rows, mode="append", predicate=None)
+
+    def replace(self, table: Table, rows: "pa.Table") -> None:
+        """Replace the whole table."""
+        self._write(table, rows, mode="overwrite", predicate=None)
+
+    def replace_from(self, table: Table, day: date, rows: "pa.Table") -> None:
+        """Replace every row of ``day`` and later, in one commit."""
+        if self.open(table) is None:
+            self._write(table, rows, mode="append", predicate=None)
+            return
+        predicate = f"day >= '{day.isoformat()}'"
+        if table.partition:
+            # the folder is named too, so that older months are not even looked at
+            predicate = f"{table.partition} >= '{day.isoformat()[:7]}' AND {predicate}"
+        self._write(table, rows, mode="overwrite", predicate=predicate)
+
+    def compact(self, table: Table) -> int:
+        """Merge a table's small files; return how many were merged away. Rows and history stay as they are."""
+        delta = self.open(table)
+        if delta is None:
+            return 0
+        metrics = delta.optimize.compact()
+        return int(metrics.get("numFilesRemoved", 0))
+
+    def file_count(self, table: Table) -> int:
+        """Return the number of data files that a full read opens."""
+        delta = self.open(table)
+        return 0 if delta is None else len(delta.file_uris())
+
+    def _write(self, table: Table, rows: "pa.Table", *, mode: Any, predicate: str | None) -> None:
+        from deltalake import write_deltalake
+
+        if not self._depth:
+            raise StoreProblem(f"a write to {table.name} without the writer lock; use `with lake.writing():`")
+        expected = table.arrow_schema()
+        if rows.schema.remove_metadata() != expected:
+            raise StoreProblem(_schema_difference(table.name, expected, rows.schema))
+        if self.is_local:
+            Path(self.url).mkdir(parents=True, exist_ok=True)
+        write_deltalake(
+            self.uri(table),
+            rows,
+            mode=mode,
+            predicate=predicate,
+            partition_by=[table.partition] if table.partition else None,
+            name=table.name,
+            description=table.description,
+            configuration={"delta.logRetentionDuration": LOG_RETENTION},
+        )
+
+    def _filesystem(self, table: Table) -> Any:
+        from pyarrow import fs
+
+        if self.is_local:
+            return fs.SubTreeFileSystem(str(Path(self.uri(table).removeprefix("file://")).absolute()), fs.LocalFileSystem())
+        filesystem, path = fs.FileSystem.from_uri(self.uri(table))
+        return fs.SubTreeFileSystem(path, filesystem)
+
+
+def _as_dictionaries(table: "pa.Table") -> "pa.Table":
+    """Encode every text column as one dictionary."""
+    import pyarrow as pa
+
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            table = table.set_column(index, field.name, table.column(index).combine_chunks().dictionary_encode())
+    return table.unify_dictionaries()
+
+
+def _schema_difference(name: str, expected: "pa.Schema", found: "pa.Schema") -> str:
+    for field in expected:
+        if field.name not in found.names:
+            return f"{name}: column {field.name} ({field.type}) is missing from the rows to write"
+        if found.field(field.name).type != field.type:
+            return f"{name}.{field.name}: {found.field(field.name).type} was given where {field.type} is declared"
+    extra = sorted(set(found.names) - set(expected.names))
+    return f"{name}: columns not declared: {', '.join(extra)}" if extra else f"{name}: columns in another order than declared"
