@@ -6,7 +6,7 @@ reason beside it.
 """
 
 from portfolio_platform.lake.columns import Column, Kind, Table
-from portfolio_platform.lake.facts import FACTS, IMPORTS, MONTH, QUARANTINE
+from portfolio_platform.lake.facts import CONTESTED, FACTS, IMPORTS, MONTH, QUARANTINE
 
 
 def _number(name: str, description: str, unit: str = "currency") -> Column:
@@ -44,8 +44,8 @@ LEDGER_SNAPSHOTS = Table(
         _number("fees", "fees paid, cumulative"),
         _number("income", "cash dividends received less paid, cumulative"),
         _number("stop_price", "stop in force, of the last fill of the open position"),
-        _of("text", "template", "template of the oldest open lot"),
-        _of("text", "playbook", "playbook of the oldest open lot"),
+        _of("text", "template", "template of the oldest open lot, null when flat"),
+        _of("text", "playbook", "playbook of the oldest open lot, null when flat"),
         _of("flag", "lots_differ", "true where open lots have other templates or playbooks"),
         _of("text", "currency", "currency of the row's amounts"),
         _number("fx_rate", "base currency for one unit of currency", "base/currency"),
@@ -53,7 +53,7 @@ LEDGER_SNAPSHOTS = Table(
         REASON,
         MONTH,
     ),
-    ("day", "portfolio", "strategy", "symbol"),
+    ("day", "portfolio", "strategy", "symbol", "currency"),
     "month",
 )
 
@@ -68,9 +68,10 @@ LOT_EXPOSURES = Table(
         _of("decimal", "quantity", "open quantity of these lots, negative when short", "units"),
         _number("market_value_base", "marked value of these lots", "base currency"),
         _of("flag", "stale", "true where the mark is older than the policy's max_mark_age"),
+        _of("text", "currency", "currency of the position"),
         MONTH,
     ),
-    ("day", "portfolio", "strategy", "symbol", "template", "playbook"),
+    ("day", "portfolio", "strategy", "symbol", "currency", "template", "playbook"),
     "month",
 )
 
@@ -250,8 +251,8 @@ STATE_POSITIONS = Table(
         _number("income", "cumulative dividends"),
         _number("stop_price", "stop in force"),
         _number("fill_price", "last fill price, in today's units"),
-        _of("integer", "fill_day", "day number of that fill"),
-        _of("integer", "first_day", "day number of the first fill"),
+        _of("timestamp", "fill_ts", "time of that fill", "ns UTC"),
+        _of("day", "first_day", "day of the first fill"),
         _of("timestamp", "trip_opened_at", "opening of the open round trip", "ns UTC"),
         _of("decimal", "trip_entry_quantity", "units entered in the open round trip", "units"),
         _number("trip_entry_value", "price times units entered"),
@@ -263,7 +264,7 @@ STATE_POSITIONS = Table(
         _of("text", "trip_template", "template of its opening fill"),
         _of("text", "trip_playbook", "playbook of its opening fill"),
     ),
-    ("day", "portfolio", "strategy", "symbol"),
+    ("day", "portfolio", "strategy", "symbol", "currency"),
 )
 
 STATE_LOTS = Table(
@@ -272,6 +273,7 @@ STATE_LOTS = Table(
     (
         DAY,
         *POSITION,
+        _of("text", "currency", "currency of the position"),
         _of("integer", "lot", "position of the lot in the queue, 0 the oldest"),
         _of("decimal", "quantity", "open quantity of the lot", "units"),
         _number("price", "entry price (after splits)"),
@@ -281,7 +283,19 @@ STATE_LOTS = Table(
         PLAYBOOK,
         _of("text", "row_id", "row id of its fill"),
     ),
-    ("day", "portfolio", "strategy", "symbol", "lot"),
+    ("day", "portfolio", "strategy", "symbol", "currency", "lot"),
+)
+
+STATE_MARKS = Table(
+    "state_marks",
+    "Last bar of every symbol at the end of a saved day.",
+    (
+        DAY,
+        SYMBOL,
+        _of("timestamp", "ts", "close of the bar", "ns UTC"),
+        _number("close", "its close, as traded"),
+    ),
+    ("day", "symbol"),
 )
 
 PROGRESS = Table(
@@ -312,6 +326,7 @@ DERIVED: dict[str, Table] = {
         DRAWDOWN_STATE,
         STATE_POSITIONS,
         STATE_LOTS,
+        STATE_MARKS,
         PROGRESS,
     )
 }
@@ -320,5 +335,6 @@ TABLES: dict[str, Table] = {
     **{name: fact.table for name, fact in FACTS.items()},
     QUARANTINE.name: QUARANTINE,
     IMPORTS.name: IMPORTS,
+    CONTESTED.name: CONTESTED,
     **DERIVED,
 }

@@ -323,3 +323,14 @@ IMPORTS = Table(
     ),
     ("import_seq", "fact"),
 )
+
+CONTESTED = Table(
+    "contested",
+    "Ids with more than one row, or with a bust: which row is in force has to be resolved.",
+    (
+        Column("fact", "text", "fact table"),
+        Column("row_id", "text", "the id"),
+        Column("import_seq", "integer", "import that first brought a second row"),
+    ),
+    ("fact", "row_id"),
+)

@@ -1,0 +1,111 @@
+"""Net asset value and the flow-neutral unit value of a portfolio, session by session.
+
+The unit value is time-weighted: a flow changes the number of units, never their value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from portfolio_platform.ledger.fixed_point import Float64, Int64
+
+FlowTiming = Literal["start", "end", "modified_dietz"]
+WINDOW = 60
+SMALLEST_BASE = 0.10
+
+
+@dataclass(frozen=True)
+class History:
+    """What a portfolio's series goes on from: its last equity and unit value, and its returns so far."""
+
+    equity: float = 0.0
+    unit_value: float = 1.0
+    sessions: int = 0
+    returns: Sequence[float] = ()
+    pending_flow: float = 0.0  # flows of trailing sessions whose equity is null
+
+
+@dataclass(frozen=True)
+class UnitValues:
+    """Series over sessions; NaN where null. ``reason`` is empty or says why the return is null."""
+
+    unit_value: Float64
+    daily_return: Float64
+    flow_at_end: np.ndarray
+    reason: list[str]
+
+
+def period_return(before: float, after: float, flow: float, weighted: float, timing: FlowTiming) -> tuple[float, bool, str]:
+    """Return the flow-neutral return of a session, whether the flow counts at its end, and why it is null.
+
+    ``start``: ``after / (before + flow) - 1``; ``end``: ``(after - flow) / before - 1``; Modified Dietz: ``(after -
+    before - flow) / (before + weighted)``. Where the base is at most 10 % of the larger of ``before`` and ``after``,
+    the flow counts at the end; where that base is not positive either, the return is null.
+    """
+    if after <= 0.0:
+        return np.nan, False, "equity_not_positive"
+    smallest = SMALLEST_BASE * max(before, after)
+    if timing == "start" and before + flow > smallest:
+        return after / (before + flow) - 1.0, False, ""
+    if timing == "modified_dietz" and before + weighted > smallest:
+        return (after - before - flow) / (before + weighted), False, ""
+    if before > 0.0 and after - flow > 0.0:
+        return (after - flow) / before - 1.0, True, ""
+    if timing == "end" and before + flow > smallest:
+        return after / (before + flow) - 1.0, False, ""
+    return np.nan, True, "no_capital_before"
+
+
+def unit_values(equity: Float64, flow: Float64, weighted: Float64, timing: FlowTiming, before: History) -> UnitValues:
+    """Chain the returns of a portfolio's sessions; a null return carries the unit value."""
+    size = equity.size
+    units, returns = np.empty(size), np.empty(size)
+    at_end, reasons = np.zeros(size, bool), []
+    last, unit = before.equity, before.unit_value
+    pending_flow = pending_weighted = before.pending_flow
+    for t in range(size):
+        if not np.isfinite(equity[t]):
+            # without a value there is no return; its flows wait for the next session that has one
+            pending_flow += flow[t] if np.isfinite(flow[t]) else 0.0
+            pending_weighted += flow[t] if np.isfinite(flow[t]) else 0.0
+            units[t], returns[t] = unit, np.nan
+            reasons.append("missing_fx_rate")
+            continue
+        value, at_end[t], reason = period_return(
+            last, float(equity[t]), float(flow[t]) + pending_flow, float(weighted[t]) + pending_weighted, timing
+        )
+        pending_flow, pending_weighted = 0.0, 0.0
+        if np.isfinite(value):
+            unit *= 1.0 + value
+        units[t], returns[t], last = unit, value, float(equity[t])
+        reasons.append(reason)
+    return UnitValues(units, returns, at_end, reasons)
+
+
+def rolling_moments(returns: Float64, before: Sequence[float], periods: Int64) -> tuple[Float64, Float64]:
+    """Return annualised volatility and Sharpe ratio (risk-free rate 0) of the last 60 returns, at each session.
+
+    Sample standard deviation (n - 1). Null returns are no observations; NaN with fewer than 60 of them, and a Sharpe
+    ratio of NaN where nothing moved.
+    """
+    known = np.concatenate((np.asarray(before, np.float64), returns))
+    known = known[np.isfinite(known)]
+    earlier = int(np.isfinite(np.asarray(before, np.float64)).sum())
+    seen = earlier + np.cumsum(np.isfinite(returns))
+    volatility, sharpe = np.full(returns.size, np.nan), np.full(returns.size, np.nan)
+    if known.size < WINDOW:
+        return volatility, sharpe
+    windows = np.lib.stride_tricks.sliding_window_view(known, WINDOW)
+    deviation = np.array([window.std(ddof=1) for window in windows])
+    mean = np.array([window.mean() for window in windows])
+    enough = seen >= WINDOW
+    at = seen[enough] - WINDOW
+    annual = np.sqrt(periods[enough].astype(np.float64))
+    volatility[enough] = deviation[at] * annual
+    moved = deviation[at] > 0.0
+    ratio = np.full(at.size, np.nan)
+    ratio[moved] = mean[at][moved] / deviation[at][moved] * annual[moved]
+    sharpe[enough] = ratio
+    return volatility, sharpe

@@ -1,0 +1,446 @@
+"""The streaming kernel: one pass over ledger-ordered events, position by position.
+
+It keeps the average cost and the FIFO lots of each position and writes a change point for each day on which a position
+changed, the closed round trips, and the state that one more day goes on from. Nothing here knows stores, dates or
+names. The same function runs compiled over 64-bit integers and, as plain Python over object arrays of Python
+integers, where 64 bits do not hold a symbol's range.
+
+Average cost and realised P&L are before fees; a fill that crosses zero closes and opens, its fee split by quantity.
+"""
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+FILL, SPLIT, DIVIDEND = 0, 1, 2
+# columns of the float state of a position
+AVERAGE, REALISED, FEES, INCOME, STOP, FILL_PRICE, ENTRY_VALUE, EXIT_VALUE, TRIP_REALISED, TRIP_FEES = range(10)
+STATE_FLOATS = 10
+# columns of the integer state of a position
+FILL_TS, OPENED_TS, OPENED_ROW, OPENED_TAG = range(4)
+STATE_INTEGERS = 4
+# columns of the quantity state of a position
+OPEN, ENTERED, LEFT = range(3)
+STATE_QUANTITIES = 3
+# float columns of a lot; integer columns of a lot
+LOT_PRICE, LOT_FEE = range(2)
+LOT_TS, LOT_TAG, LOT_ROW = range(3)
+# float columns of a change point: the first six of the state, and the cash of its day before fees
+CP_CASH = 6
+CP_FLOATS = 7
+# float and integer columns of a round trip
+TRIP_ENTRY, TRIP_EXIT, TRIP_PNL, TRIP_FEE = range(4)
+TRIP_POSITION, TRIP_METHOD, TRIP_SIGN, TRIP_OPENED, TRIP_CLOSED, TRIP_FIRST_ROW, TRIP_LAST_ROW, TRIP_TAG = range(8)
+FLAT_TO_FLAT, FIFO = 0, 1
+# cursors of the working set
+HEAD, TAIL, TAGS, TRIPS = range(4)
+
+
+class Events(NamedTuple):
+    """Events sorted by (position, time, id). ``start`` has an entry for each position and one for the end.
+
+    ``quantity`` is signed and scaled (dtype int64, or object for the exact path); ``price`` is the fill's price, the
+    split's ratio, or the dividend for one unit; ``row`` names the fill, or the entry of the split table.
+    """
+
+    start: Any
+    kind: Any
+    ts: Any
+    day: Any
+    quantity: Any
+    price: Any
+    fee: Any
+    stop: Any
+    tag: Any
+    row: Any
+    split_numerator: Any
+    split_denominator: Any
+    notional: Any  # for each position: multiplier * 10**-places, the notional of one scaled unit at price 1
+
+
+class State(NamedTuple):
+    """State of every position before the first event, or after the last; lots are flat, ``lot_start`` delimits them."""
+
+    quantities: Any
+    floats: Any
+    integers: Any
+    lot_start: Any
+    lot_quantity: Any
+    lot_floats: Any
+    lot_integers: Any
+
+
+class Lots(NamedTuple):
+    """Working set of one position: the FIFO queue from HEAD to TAIL, and its open quantity by tag."""
+
+    quantity: Any
+    floats: Any
+    integers: Any
+    tag: Any
+    tag_quantity: Any
+    cursor: Any
+
+
+class Trips(NamedTuple):
+    """Round trips found so far, and room for more."""
+
+    quantity: Any
+    floats: Any
+    integers: Any
+
+
+class Pass(NamedTuple):
+    """What the kernel found: change points, their groups (open quantity by tag), closed trips, and the end state."""
+
+    cp_position: Any
+    cp_day: Any
+    cp_quantity: Any
+    cp_floats: Any
+    cp_fill_ts: Any
+    cp_tag: Any  # tag of the oldest open lot, -1 when flat
+    cp_group_start: Any
+    group_tag: Any
+    group_quantity: Any
+    trip_quantity: Any
+    trip_floats: Any
+    trip_integers: Any
+    end: State
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def room(values: Any, needed: int) -> Any:  # pragma: no cover - compiled
+    """Return the array, or a copy of at least twice its length where it holds fewer than ``needed`` entries."""
+    if needed <= values.shape[0]:
+        return values
+    larger = np.empty((max(needed, 2 * values.shape[0]), *values.shape[1:]), values.dtype)
+    larger[: values.shape[0]] = values
+    return larger
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def add_to_tag(lots: Lots, tag: int, quantity: Any) -> None:  # pragma: no cover - compiled
+    """Add to the open quantity of a tag; tags are kept ascending, and go when they are flat."""
+    used = lots.cursor[TAGS]
+    place = 0
+    while place < used and lots.tag[place] < tag:
+        place += 1
+    if place < used and lots.tag[place] == tag:
+        lots.tag_quantity[place] += quantity
+        if lots.tag_quantity[place] == 0:
+            for k in range(place, used - 1):
+                lots.tag[k] = lots.tag[k + 1]
+                lots.tag_quantity[k] = lots.tag_quantity[k + 1]
+            lots.cursor[TAGS] = used - 1
+        return
+    for k in range(used, place, -1):
+        lots.tag[k] = lots.tag[k - 1]
+        lots.tag_quantity[k] = lots.tag_quantity[k - 1]
+    lots.tag[place] = tag
+    lots.tag_quantity[place] = quantity
+    lots.cursor[TAGS] = used + 1
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def load_lots(lots: Lots, before: State, p: int) -> None:  # pragma: no cover - compiled
+    """Put the lots that a position holds before the first event into the working set."""
+    lots.cursor[HEAD] = 0
+    lots.cursor[TAGS] = 0
+    tail = 0
+    for k in range(before.lot_start[p], before.lot_start[p + 1]):
+        lots.quantity[tail] = before.lot_quantity[k]
+        lots.floats[tail] = before.lot_floats[k]
+        lots.integers[tail] = before.lot_integers[k]
+        add_to_tag(lots, lots.integers[tail, LOT_TAG], lots.quantity[tail])
+        tail += 1
+    lots.cursor[TAIL] = tail
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def oldest_tag(lots: Lots) -> int:  # pragma: no cover - compiled
+    """Return the tag of the oldest open lot, -1 where none is open."""
+    for k in range(lots.cursor[HEAD], lots.cursor[TAIL]):
+        if lots.quantity[k] != 0:
+            return int(lots.integers[k, LOT_TAG])
+    return -1
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def rescale(quantity: Any, numerator: Any, denominator: Any) -> Any:  # pragma: no cover - compiled
+    """Return quantity * numerator / denominator, rounded half away from zero."""
+    size = (abs(quantity) * numerator * 2 + denominator) // (2 * denominator)
+    return size if quantity > 0 else -size
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def apply_split(numerator: Any, denominator: Any, ratio: float, quantity: Any, floats: Any, lots: Lots) -> None:  # pragma: no cover
+    """Multiply the open quantity by the ratio and divide cost, stop and last price by it, lot by lot."""
+    total = quantity[OPEN] - quantity[OPEN]
+    lots.cursor[TAGS] = 0
+    for k in range(lots.cursor[HEAD], lots.cursor[TAIL]):
+        lots.quantity[k] = rescale(lots.quantity[k], numerator, denominator)
+        lots.floats[k, LOT_PRICE] /= ratio
+        lots.floats[k, LOT_FEE] /= ratio
+        total += lots.quantity[k]
+        if lots.quantity[k] != 0:
+            add_to_tag(lots, lots.integers[k, LOT_TAG], lots.quantity[k])
+    while lots.cursor[HEAD] < lots.cursor[TAIL] and lots.quantity[lots.cursor[HEAD]] == 0:
+        lots.cursor[HEAD] += 1
+    quantity[OPEN] = total
+    quantity[ENTERED] = rescale(quantity[ENTERED], numerator, denominator)
+    quantity[LEFT] = rescale(quantity[LEFT], numerator, denominator)
+    floats[AVERAGE] /= ratio
+    floats[STOP] /= ratio
+    floats[FILL_PRICE] /= ratio
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def match_lots(closed: Any, events: Events, i: int, p: int, fee: float, lots: Lots, trips: Trips) -> None:  # pragma: no cover
+    """Close ``closed`` units of the oldest lots with event i, a round trip for each lot that is touched."""
+    price = events.price[i]
+    side = -1 if events.quantity[i] > 0 else 1
+    while closed > 0:
+        head = lots.cursor[HEAD]
+        here = abs(lots.quantity[head])
+        if here == 0:
+            lots.cursor[HEAD] += 1
+            continue
+        matched = min(here, closed)
+        n = lots.cursor[TRIPS]
+        entry = lots.floats[head, LOT_PRICE]
+        trips.quantity[n] = matched
+        trips.floats[n, TRIP_ENTRY] = entry
+        trips.floats[n, TRIP_EXIT] = price
+        trips.floats[n, TRIP_PNL] = (price - entry) * float(matched) * events.notional[p] * side
+        trips.floats[n, TRIP_FEE] = (lots.floats[head, LOT_FEE] + fee) * float(matched)
+        trips.integers[n, TRIP_POSITION] = p
+        trips.integers[n, TRIP_METHOD] = FIFO
+        trips.integers[n, TRIP_SIGN] = side
+        trips.integers[n, TRIP_OPENED] = lots.integers[head, LOT_TS]
+        trips.integers[n, TRIP_CLOSED] = events.ts[i]
+        trips.integers[n, TRIP_FIRST_ROW] = lots.integers[head, LOT_ROW]
+        trips.integers[n, TRIP_LAST_ROW] = events.row[i]
+        trips.integers[n, TRIP_TAG] = lots.integers[head, LOT_TAG]
+        lots.cursor[TRIPS] = n + 1
+        add_to_tag(lots, lots.integers[head, LOT_TAG], -matched * side)
+        lots.quantity[head] -= matched * side
+        closed -= matched
+        if matched == here:
+            lots.cursor[HEAD] += 1
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def end_trip(events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips) -> None:  # pragma: no cover
+    """Write the round trip of a position that event i made flat."""
+    n = lots.cursor[TRIPS]
+    trips.quantity[n] = quantity[ENTERED]
+    trips.floats[n, TRIP_ENTRY] = floats[ENTRY_VALUE] / float(quantity[ENTERED])
+    trips.floats[n, TRIP_EXIT] = floats[EXIT_VALUE] / float(quantity[LEFT])
+    trips.floats[n, TRIP_PNL] = floats[TRIP_REALISED]
+    trips.floats[n, TRIP_FEE] = floats[TRIP_FEES]
+    trips.integers[n, TRIP_POSITION] = p
+    trips.integers[n, TRIP_METHOD] = FLAT_TO_FLAT
+    trips.integers[n, TRIP_SIGN] = -1 if events.quantity[i] > 0 else 1
+    trips.integers[n, TRIP_OPENED] = integers[OPENED_TS]
+    trips.integers[n, TRIP_CLOSED] = events.ts[i]
+    trips.integers[n, TRIP_FIRST_ROW] = integers[OPENED_ROW]
+    trips.integers[n, TRIP_LAST_ROW] = events.row[i]
+    trips.integers[n, TRIP_TAG] = integers[OPENED_TAG]
+    lots.cursor[TRIPS] = n + 1
+    lots.cursor[HEAD] = 0
+    lots.cursor[TAIL] = 0
+    lots.cursor[TAGS] = 0
+    floats[AVERAGE] = 0.0
+    floats[STOP] = np.nan
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def open_lot(rest: Any, events: Events, i: int, fee: float, quantity: Any, floats: Any, integers: Any, lots: Lots) -> None:  # pragma: no cover
+    """Open or add ``rest`` units with event i, as one lot."""
+    price = events.price[i]
+    sign = 1 if events.quantity[i] > 0 else -1
+    held = abs(quantity[OPEN])
+    if held == 0:
+        quantity[ENTERED] = rest - rest
+        quantity[LEFT] = rest - rest
+        floats[ENTRY_VALUE] = 0.0
+        floats[EXIT_VALUE] = 0.0
+        floats[TRIP_REALISED] = 0.0
+        floats[TRIP_FEES] = 0.0
+        integers[OPENED_TS] = events.ts[i]
+        integers[OPENED_ROW] = events.row[i]
+        integers[OPENED_TAG] = events.tag[i]
+        floats[AVERAGE] = price
+    else:
+        floats[AVERAGE] = (floats[AVERAGE] * float(held) + price * float(rest)) / float(held + rest)
+    quantity[OPEN] += rest * sign
+    quantity[ENTERED] += rest
+    floats[ENTRY_VALUE] += price * float(rest)
+    floats[TRIP_FEES] += fee * float(rest)
+    tail = lots.cursor[TAIL]
+    lots.quantity[tail] = rest * sign
+    lots.floats[tail, LOT_PRICE] = price
+    lots.floats[tail, LOT_FEE] = fee
+    lots.integers[tail, LOT_TS] = events.ts[i]
+    lots.integers[tail, LOT_TAG] = events.tag[i]
+    lots.integers[tail, LOT_ROW] = events.row[i]
+    lots.cursor[TAIL] = tail + 1
+    add_to_tag(lots, events.tag[i], rest * sign)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def apply_fill(events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips) -> None:  # pragma: no cover
+    """Apply fill i: close what is on the other side, then open what is left."""
+    traded = events.quantity[i]
+    price = events.price[i]
+    size = abs(traded)
+    sign = 1 if traded > 0 else -1
+    fee = events.fee[i] / float(size)
+    floats[FEES] += events.fee[i]
+    floats[FILL_PRICE] = price
+    integers[FILL_TS] = events.ts[i]
+    held = quantity[OPEN]
+    rest = size
+    if held != 0 and (held > 0) != (traded > 0):
+        closed = min(size, abs(held))
+        rest = size - closed
+        pnl = (price - floats[AVERAGE]) * float(closed) * events.notional[p] * -sign
+        floats[REALISED] += pnl
+        floats[TRIP_REALISED] += pnl
+        floats[TRIP_FEES] += fee * float(closed)
+        floats[EXIT_VALUE] += price * float(closed)
+        quantity[LEFT] += closed
+        quantity[OPEN] += closed * sign
+        match_lots(closed, events, i, p, fee, lots, trips)
+        if quantity[OPEN] == 0:
+            end_trip(events, i, p, quantity, floats, integers, lots, trips)
+    if rest > 0:
+        open_lot(rest, events, i, fee, quantity, floats, integers, lots)
+    if quantity[OPEN] != 0 and not np.isnan(events.stop[i]):
+        floats[STOP] = events.stop[i]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def apply_event(events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips) -> float:  # pragma: no cover
+    """Apply event i to position p; return the cash that it brings before fees."""
+    if events.kind[i] == FILL:
+        apply_fill(events, i, p, quantity, floats, integers, lots, trips)
+        return -float(events.quantity[i]) * events.price[i] * events.notional[p]
+    if events.kind[i] == DIVIDEND:
+        amount = float(quantity[OPEN]) * events.price[i] * events.notional[p]
+        floats[INCOME] += amount
+        return amount
+    split = events.row[i]
+    apply_split(events.split_numerator[split], events.split_denominator[split], events.price[i], quantity, floats, lots)
+    return 0.0
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def sizes(events: Events, before: State) -> tuple[int, int]:  # pragma: no cover - compiled
+    """Return the number of change points and the most lots that one position can have."""
+    changes, longest = 0, 1
+    for p in range(events.start.size - 1):
+        held = before.lot_start[p + 1] - before.lot_start[p]
+        longest = max(longest, held + events.start[p + 1] - events.start[p] + 1)
+        for i in range(events.start[p], events.start[p + 1]):
+            if i + 1 == events.start[p + 1] or events.day[i + 1] != events.day[i]:
+                changes += 1
+    return changes, longest
+
+
+def _account(events: Events, before: State) -> Pass:
+    n_positions = events.start.size - 1
+    dtype = events.quantity.dtype
+    n_changes, longest = sizes(events, before)
+    cp_position, cp_day = np.empty(n_changes, np.int64), np.empty(n_changes, np.int64)
+    cp_quantity, cp_fill_ts, cp_tag = np.empty(n_changes, dtype), np.empty(n_changes, np.int64), np.empty(n_changes, np.int64)
+    cp_floats, cp_group_start = np.empty((n_changes, CP_FLOATS), np.float64), np.zeros(n_changes + 1, np.int64)
+    group_tag, group_quantity = np.empty(n_changes, np.int64), np.empty(n_changes, dtype)
+    lots = Lots(
+        np.empty(longest, dtype),
+        np.empty((longest, 2), np.float64),
+        np.empty((longest, 3), np.int64),
+        np.empty(longest, np.int64),
+        np.empty(longest, dtype),
+        np.zeros(4, np.int64),
+    )
+    trips = Trips(np.empty(64, dtype), np.empty((64, 4), np.float64), np.empty((64, 8), np.int64))
+    quantities, floats, integers = before.quantities.copy(), before.floats.copy(), before.integers.copy()
+    end_start, end_quantity = np.zeros(n_positions + 1, np.int64), np.empty(64, dtype)
+    end_floats, end_integers = np.empty((64, 2), np.float64), np.empty((64, 3), np.int64)
+    n_cp, n_group, n_end = 0, 0, 0
+    for p in range(n_positions):
+        load_lots(lots, before, p)
+        # a fill ends at most one trip; a match ends a lot or the fill: so many trips can come at most
+        most = lots.cursor[TRIPS] + lots.cursor[TAIL] + 3 * (events.start[p + 1] - events.start[p])
+        trips = Trips(room(trips.quantity, most), room(trips.floats, most), room(trips.integers, most))
+        cash = 0.0
+        for i in range(events.start[p], events.start[p + 1]):
+            cash += apply_event(events, i, p, quantities[p], floats[p], integers[p], lots, trips)
+            if i + 1 < events.start[p + 1] and events.day[i + 1] == events.day[i]:
+                continue
+            cp_position[n_cp] = p
+            cp_day[n_cp] = events.day[i]
+            cp_quantity[n_cp] = quantities[p, OPEN]
+            cp_floats[n_cp, :CP_CASH] = floats[p, :CP_CASH]
+            cp_floats[n_cp, CP_CASH] = cash
+            cp_fill_ts[n_cp] = integers[p, FILL_TS]
+            cp_tag[n_cp] = oldest_tag(lots)
+            groups = lots.cursor[TAGS]
+            group_tag, group_quantity = room(group_tag, n_group + groups), room(group_quantity, n_group + groups)
+            group_tag[n_group : n_group + groups] = lots.tag[:groups]
+            group_quantity[n_group : n_group + groups] = lots.tag_quantity[:groups]
+            n_group += groups
+            n_cp += 1
+            cp_group_start[n_cp] = n_group
+            cash = 0.0
+        head, tail = lots.cursor[HEAD], lots.cursor[TAIL]
+        needed = n_end + tail - head
+        end_quantity, end_floats, end_integers = room(end_quantity, needed), room(end_floats, needed), room(end_integers, needed)
+        end_quantity[n_end:needed] = lots.quantity[head:tail]
+        end_floats[n_end:needed] = lots.floats[head:tail]
+        end_integers[n_end:needed] = lots.integers[head:tail]
+        n_end = needed
+        end_start[p + 1] = n_end
+    n_trip = lots.cursor[TRIPS]
+    return Pass(
+        cp_position,
+        cp_day,
+        cp_quantity,
+        cp_floats,
+        cp_fill_ts,
+        cp_tag,
+        cp_group_start,
+        group_tag[:n_group],
+        group_quantity[:n_group],
+        trips.quantity[:n_trip],
+        trips.floats[:n_trip],
+        trips.integers[:n_trip],
+        State(quantities, floats, integers, end_start, end_quantity[:n_end], end_floats[:n_end], end_integers[:n_end]),
+    )
+
+
+_compiled = njit(cache=True)(_account)
+
+
+def _interpret() -> Callable[[Events, State], Pass]:
+    """Return `_account` as plain Python, with every compiled function that it calls as plain Python too."""
+    plain = dict(globals())
+    for name, value in globals().items():
+        if hasattr(value, "py_func"):
+            plain[name] = FunctionType(value.py_func.__code__, plain, name)
+    return FunctionType(_account.__code__, plain, "_account")
+
+
+_interpreted = _interpret()
+
+
+def account(events: Events, before: State) -> Pass:
+    """Run the events of every position over the state before them; O(events), one pass.
+
+    Object quantities (Python integers) take the exact, uncompiled path: the same source, interpreted.
+    """
+    result: Pass = _interpreted(events, before) if events.quantity.dtype == object else _compiled(events, before)
+    return result
