@@ -85,9 +85,10 @@ class Home:
     @cached_property
     def book(self) -> "Book":
         """Return the book."""
+        from portfolio_platform.book.location import sqlite_url
         from portfolio_platform.book.store import Book
 
-        return Book(self.book_url or f"sqlite:///{self.root / 'book.sqlite'}")
+        return Book(self.book_url or sqlite_url(self.root / "book.sqlite"))
 
     @property
     def exists(self) -> bool:
