@@ -39,12 +39,16 @@ class CarriedCash:
 
 @dataclass(frozen=True)
 class Cash:
-    """Balances by account and session: ``values[row]`` are cumulative amounts in the account's currency."""
+    """Balances by account and session: ``values[row]`` are cumulative amounts in the account's currency.
+
+    ``session_flow`` is the flow of the session alone, and so is the WEIGHTED column.
+    """
 
     portfolio: Int64
     currency: tuple[str, ...]
     session: Int64
     values: Float64
+    session_flow: Float64
     fx_rate: Float64
     account: Int64
 
@@ -67,7 +71,7 @@ def read_movements(cash_flows: pa.Table, base_of: dict[str, str], default: str) 
     )
 
 
-def balances(account: Account, grid: Grid, movements: Movements, fx: Series, known_base: dict[str, str], carried: CarriedCash) -> Cash:
+def balances(account: Account, grid: Grid, movements: Movements, fx: Series, base_of: dict[str, str], carried: CarriedCash) -> Cash:
     """Return the balances of every account from its first movement on.
 
     Movements on a day without a session count in the session that follows.
@@ -94,15 +98,16 @@ def balances(account: Account, grid: Grid, movements: Movements, fx: Series, kno
         values[:, WEIGHTED] = daily[place, :length, WEIGHTED]
         seen = np.cumsum(moved[place, :length]) > 0 if key not in carried.balances else np.ones(length, bool)
         sessions = np.flatnonzero(seen) + grid.start[k]
-        pair = fx.names.index(f"{key[1]}/{known_base[key[0]]}")
+        pair = fx.names.index(f"{key[1]}/{base_of[key[0]]}")
         rate = fx.value[pair, grid.days[sessions] - fx.first]
-        parts.append((np.full(sessions.size, k), np.full(sessions.size, place), sessions, values[seen], rate))
+        moving = daily[place, :length, FLOWS][seen]
+        parts.append((np.full(sessions.size, k), np.full(sessions.size, place), sessions, values[seen], moving, rate))
     if not parts:
         empty = np.empty(0, np.int64)
-        return Cash(empty, (), empty, np.empty((0, COLUMNS)), np.empty(0), empty)
-    portfolio, code, session, values, rate = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Cash(empty, (), empty, np.empty((0, COLUMNS)), np.empty(0), np.empty(0), empty)
+    portfolio, code, session, values, moving, rate = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((code, session))
-    return Cash(portfolio[order], tuple(key[1] for key in keys), session[order], values[order], rate[order], code[order])
+    return Cash(portfolio[order], tuple(key[1] for key in keys), session[order], values[order], moving[order], rate[order], code[order])
 
 
 def _add_trades(account: Account, grid: Grid, rank: dict[tuple[str, str], int], daily: Float64, moved: np.ndarray) -> None:

@@ -26,6 +26,23 @@ class History:
     returns: Sequence[float] = ()
     pending_flow: float = 0.0  # flows of trailing sessions whose equity is null
 
+    def extended(self, equity: Float64, series: "UnitValues", flow: Float64) -> "History":
+        """Return the history after a range of sessions."""
+        if not equity.size:
+            return self
+        valued = np.flatnonzero(np.isfinite(equity))
+        last = int(valued[-1]) if valued.size else -1
+        waiting = flow[last + 1 :]
+        pending = float(waiting[np.isfinite(waiting)].sum()) + (self.pending_flow if last < 0 else 0.0)
+        known = [*self.returns, *series.daily_return[np.isfinite(series.daily_return)].tolist()]
+        return History(
+            float(equity[last]) if last >= 0 else self.equity,
+            float(series.unit_value[-1]),
+            self.sessions + equity.size,
+            tuple(known[-(WINDOW - 1) :]),
+            pending,
+        )
+
 
 @dataclass(frozen=True)
 class UnitValues:
