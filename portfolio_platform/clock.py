@@ -1,7 +1,7 @@
 """The as-of time of every command and run. Nothing in the platform reads the machine's clock but `SystemClock`."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 
@@ -34,5 +34,5 @@ class FixedClock:
 
 
 def end_of_day(day: date) -> datetime:
-    """Return the last microsecond of a UTC day, the as-of time that a bare date means."""
-    return datetime(day.year, day.month, day.day, 23, 59, 59, 999_999, tzinfo=UTC)
+    """Return the last instant of a UTC day, the as-of time that a bare date means: the midnight that ends it."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)

@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from portfolio_platform.clock import Clock, FixedClock, SystemClock, end_of_day
+from portfolio_platform.days import day_number, nanoseconds, to_date
 from portfolio_platform.errors import StoreProblem, WrongUse
 
 if TYPE_CHECKING:
@@ -146,8 +147,8 @@ class Home:
 
     @property
     def today(self) -> date:
-        """Return the UTC day of the clock."""
-        return self.clock.now().astimezone(UTC).date()
+        """Return the UTC day that the clock's time belongs to."""
+        return to_date(day_number(nanoseconds(self.clock.now())))
 
     @property
     def first_day(self) -> date:

@@ -37,7 +37,7 @@ class LedgerState:
     day: int
     positions: Carried | None = None
     bars: pa.Table = field(default_factory=marks.empty_marks)
-    cash: cash.CarriedCash = field(default_factory=lambda: cash.CarriedCash({}, {}))
+    money: cash.CarriedCash = field(default_factory=lambda: cash.CarriedCash({}, {}))
     history: dict[str, History] = field(default_factory=dict)
 
 
@@ -75,7 +75,7 @@ def advance(state: LedgerState, facts: Facts, policy: AccountingPolicy, last: in
     snapshots = valuation.mark_sessions(account, grid, prices, fx, known, policy.max_mark_age)
     lots = valuation.expand_lots(account, snapshots)
     base_of = {name: known.base_of(name) for name in grid.portfolios}
-    money = cash.balances(account, grid, movements, fx, base_of, state.cash)
+    money = cash.balances(account, grid, movements, fx, base_of, state.money)
     equity, history = rows.equity_rows(grid, snapshots, money, policy, state.history)
     tables = {
         "ledger_snapshots": rows.snapshot_rows(account, grid, snapshots),
@@ -88,7 +88,7 @@ def advance(state: LedgerState, facts: Facts, policy: AccountingPolicy, last: in
         last,
         carry(account, last),
         marks.last_bars(bars, state.bars),
-        _carry_cash(state.cash, grid, money),
+        _carry_cash(state.money, grid, money),
         history,
     )
     return Step(tables, account, grid, snapshots, lots, after_state)

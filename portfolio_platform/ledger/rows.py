@@ -41,7 +41,7 @@ def snapshot_rows(account: Account, grid: Grid, snapshots: Snapshots) -> pa.Tabl
     position, change = position[order], change[order]
     day = grid.days[snapshots.session][order]
     is_open = snapshots.quantity[order] != 0
-    tag = changes.tag[change]
+    tag = np.where(changes.tag[change] < 0, len(account.tags), changes.tag[change])
     groups = np.diff(changes.group_start)[change]
     templates = [*(template for template, _ in account.tags), None]
     playbooks = [*(playbook for _, playbook in account.tags), None]

@@ -91,7 +91,7 @@ def import_paths(
     for source in discover(paths):
         progress(f"reading {source.path.name}")
         parsed = read_file(source, as_of_ns=as_of, corrections=corrections, portfolio=portfolio)
-        notes += parsed.notes
+        notes += [f"{parsed.source_file}: {note}" for note in parsed.notes]
         rejections += parsed.rejections
         if parsed.fact is not None:
             batches.setdefault(parsed.fact, _Batch(FACTS[parsed.fact])).parsed.append(parsed)
