@@ -300,17 +300,18 @@ STATE_MARKS = Table(
 
 PROGRESS = Table(
     "progress",
-    "How far each derived table is, and on what it rests.",
+    "The builds of the derived tables: how far each went, from which day on it wrote, and what it rests on.",
     (
         _of("text", "name", "derived table, or the group of tables that are built together"),
+        _of("integer", "generation", "counts the builds of this name"),
         _of("day", "built_until", "last day that is built"),
+        _of("day", "changed_from", "earliest day that this build wrote"),
         _of("integer", "import_seq", "newest import it rests on"),
+        _of("integer", "upstream_generation", "build of the tables upstream that it rests on, 0 where those are the facts"),
         _of("text", "policy_hash", "policy it was built under"),
         _of("text", "code_version", "version of the code that built it"),
-        _of("day", "changed_from", "earliest day the newest build wrote"),
-        _of("integer", "generation", "counts the builds that wrote anything"),
     ),
-    ("name",),
+    ("name", "generation"),
 )
 
 DERIVED: dict[str, Table] = {

@@ -1,16 +1,15 @@
 """The ledger's pipeline: facts from the lake in, derived tables of the accounting out, from the first day that changed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from portfolio_platform import __version__
 from portfolio_platform.days import day_number, end_of_day_ns, to_date, to_number
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
+from portfolio_platform.lake.built import Built
 from portfolio_platform.lake.facts import BARS, CASH_FLOWS, CORPORATE_ACTIONS, FILLS, FX_RATES, INSTRUMENTS, PORTFOLIOS
 from portfolio_platform.lake.progress import Progress, newest_import, read_progress, write_progress
 from portfolio_platform.ledger import state
@@ -21,15 +20,6 @@ from portfolio_platform.policy.model import Policy
 NAME = "ledger"
 LEDGER_FACTS = (FILLS, CASH_FLOWS, BARS, INSTRUMENTS, PORTFOLIOS, FX_RATES, CORPORATE_ACTIONS)
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Built:
-    """What a build did: the days it wrote, and rows by table. ``changed_from`` is None where all was up to date."""
-
-    until: date
-    changed_from: date | None
-    rows: dict[str, int]
 
 
 def reference(home: Home, policy: Policy, until_seq: int | None = None) -> Reference:
@@ -69,7 +59,7 @@ def plan(home: Home, policy: Policy, until: date, restate_from: date | None) -> 
     """Return the first day to build, None where nothing is to do, and the newest import."""
     newest = newest_import(home.lake)
     done = read_progress(home.lake, NAME)
-    if done is None or done.policy_hash != policy.hash or done.code_version != __version__:
+    if done is None or not done.rests_on(policy.hash):
         return (home.first_day if newest else None), newest
     days = [day for day in (first_changed_day(home, done.import_seq), restate_from) if day is not None]
     if until > done.built_until:
@@ -93,7 +83,7 @@ def build(home: Home, *, until: date | None = None, restate_from: date | None = 
             report(f"writing {table}")
             home.lake.replace_from(derived.DERIVED[table], first, frame)
             written[table] = len(frame)
-        write_progress(home.lake, Progress(NAME, last, newest, policy.hash, __version__, first))
+        write_progress(home.lake, Progress(NAME, last, first, newest, policy.hash))
         return Built(last, first, written)
 
 
