@@ -1,0 +1,136 @@
+"""Publishing reports: the diagnostics' tables in, immutable revisions in the book out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+
+import pyarrow.compute as pc
+
+from portfolio_platform import __version__
+from portfolio_platform.book import policies as archive
+from portfolio_platform.book.reports import Published, ReportDraft, publish
+from portfolio_platform.days import day_number, to_date
+from portfolio_platform.errors import DataProblem
+from portfolio_platform.home import Home
+from portfolio_platform.lake import active, derived
+from portfolio_platform.lake.facts import PORTFOLIOS
+from portfolio_platform.lake.progress import read_progress
+from portfolio_platform.monitor.compose import SetAside, compose
+from portfolio_platform.monitor.inputs import Tables, session_inputs
+from portfolio_platform.monitor.report import KIND, SCHEMA_VERSION, PortfolioMonitorReport
+from portfolio_platform.policy.assigned import Assigned, assigned_policies
+from portfolio_platform.sources.pipeline import quarantined
+
+LOOK_BACK = timedelta(days=31)
+BATCH = 250
+READ = (
+    derived.LEDGER_SNAPSHOTS,
+    derived.PORTFOLIO_EQUITY,
+    derived.CONCENTRATION_METRICS,
+    derived.CONCENTRATION_GROUPS,
+    derived.DRAWDOWN_STATE,
+)
+
+
+@dataclass(frozen=True)
+class DayReports:
+    """What publishing did for a day: one entry for each portfolio with a session, none where there was none."""
+
+    day: date
+    published: tuple[Published, ...]
+
+
+def read_tables(home: Home, first: date, last: date) -> Tables:
+    """Read the derived tables of a range of days, and of the weeks before it that changes are taken against."""
+    since = first - LOOK_BACK
+    months = {"from_month": since.isoformat()[:7], "to_month": last.isoformat()[:7]}
+    where = (pc.field("day") >= since) & (pc.field("day") <= last)
+    read = partial(home.lake.read, columns=None)
+    return Tables(
+        equity=read(derived.PORTFOLIO_EQUITY, where=where, **months),
+        drawdown=read(derived.DRAWDOWN_STATE, where=where, **months),
+        metrics=read(derived.CONCENTRATION_METRICS, where=where, **months),
+        groups=read(derived.CONCENTRATION_GROUPS, where=where, **months),
+        positions=read(derived.LEDGER_SNAPSHOTS, where=where & pc.field("average_cost").is_valid(), **months),
+    )
+
+
+def set_aside(home: Home) -> SetAside:
+    """Return what is in quarantine, by portfolio and day."""
+    rows = quarantined(home.lake)
+    days: dict[str | None, list[date]] = {}
+    undated: dict[str | None, int] = {}
+    for portfolio, ts in zip(rows["portfolio"].to_pylist(), rows["ts"].to_pylist(), strict=True):
+        if ts is None:
+            undated[portfolio] = undated.get(portfolio, 0) + 1
+        else:
+            days.setdefault(portfolio, []).append(to_date(day_number(ts)))
+    return SetAside({name: sorted(found) for name, found in days.items()}, undated)
+
+
+def compose_reports(home: Home, days: Iterable[date], policies: Assigned | None = None) -> Iterator[PortfolioMonitorReport]:
+    """Yield the report of every portfolio and session among the days; nothing is stored."""
+    wanted = set(days)
+    if not wanted:
+        return
+    assigned = policies or assigned_policies(home)
+    base = {row["portfolio"]: row["base_currency"] for row in active.read(home.lake, PORTFOLIOS).to_pylist()}
+    aside = set_aside(home)
+    tables = read_tables(home, min(wanted), max(wanted))
+    for inputs in session_inputs(tables, wanted, assigned.default.accounting.max_mark_age):
+        portfolio = inputs.equity["portfolio"]
+        yield compose(
+            inputs,
+            assigned.of(portfolio),
+            mode="live" if portfolio in assigned.live else "paper",
+            base_currency=base.get(portfolio, assigned.default.accounting.default_currency),
+            aside=aside,
+        )
+
+
+def provenance(home: Home) -> dict[str, object]:
+    """Return what the reports of this moment rest on: lake versions, newest import, version of the code."""
+    ledger = read_progress(home.lake, "ledger")
+    return {
+        "lake_versions": {table.name: home.lake.version(table) for table in READ},
+        "import_seq": ledger.import_seq if ledger else 0,
+        "code_version": __version__,
+    }
+
+
+def publish_reports(home: Home, days: Sequence[date], progress: Callable[[int, int], None] = lambda done, of: None) -> list[DayReports]:
+    """Compose and publish the reports of some days: a new revision only where the content differs.
+
+    Raises `DataProblem` where the diagnostics do not reach the last day yet.
+    """
+    wanted = sorted(set(days))
+    if not wanted:
+        return []
+    built = read_progress(home.lake, "drawdown")
+    if built is None or built.built_until < min(wanted[-1], home.today):
+        reach = built.built_until.isoformat() if built else "nothing"
+        raise DataProblem(f"the diagnostics reach {reach}, not {wanted[-1]}; run `portfolio build` or the job refresh first")
+    policies = assigned_policies(home)
+    shared, now = provenance(home), home.clock.now()
+    with home.book.writing() as connection:
+        for policy in {policies.default.hash: policies.default, **{p.hash: p for p in policies.by_portfolio.values()}}.values():
+            archive.archive(connection, policy.name, policy.canonical(), now)
+    done: dict[date, list[Published]] = {day: [] for day in wanted}
+    drafts: list[ReportDraft] = []
+
+    def flush() -> None:
+        if drafts:
+            with home.book.writing() as connection:
+                for item in publish(connection, drafts, published_at=now):
+                    done[item.day].append(item)
+            drafts.clear()
+
+    for count, report in enumerate(compose_reports(home, wanted, policies), start=1):
+        content = report.canonical()
+        drafts.append(ReportDraft(report.portfolio, report.day, KIND, SCHEMA_VERSION, report.policy.hash, content, shared))
+        if len(drafts) >= BATCH:
+            flush()
+            progress(count, len(wanted))
+    flush()
+    return [DayReports(day, tuple(done[day])) for day in wanted]
