@@ -4,6 +4,7 @@ What belongs here: typed reads, writes compared with the declared schema, the wr
 in `active`; what a table's columns mean is in `facts` and `derived`.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -31,6 +32,7 @@ class Lake:
         self.url = url.rstrip("/")
         self._lock_path = lock_path
         self._depth = 0
+        self._thread = threading.RLock()
 
     @property
     def is_local(self) -> bool:
@@ -43,15 +45,26 @@ class Lake:
 
     @contextmanager
     def writing(self, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
-        """Hold the lake's one writer lock; re-entrant within this object."""
+        """Hold the lake's one writer lock; re-entrant within a thread of this object."""
+        if not self._thread.acquire(timeout=timeout):
+            raise StoreProblem(f"another thread has been writing to the lake for {timeout:.0f} s; wait for it to end")
+        try:
+            with self._alone(timeout):
+                self._depth += 1
+                try:
+                    yield
+                finally:
+                    self._depth -= 1
+        finally:
+            self._thread.release()
+
+    @contextmanager
+    def _alone(self, timeout: float) -> Iterator[None]:
+        """Hold the lock against other processes, where this one does not hold it yet."""
         from filelock import FileLock, Timeout
 
         if self._depth:
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
+            yield
             return
         self._lock_path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(str(self._lock_path), timeout=timeout)
@@ -62,11 +75,9 @@ class Lake:
                 f"another process has been writing to the lake for {timeout:.0f} s; wait for it to end, "
                 f"or look for a process that hangs (lock file: {self._lock_path.name})"
             ) from error
-        self._depth = 1
         try:
             yield
         finally:
-            self._depth = 0
             lock.release()
 
     def open(self, table: Table) -> "DeltaTable | None":

@@ -145,9 +145,7 @@ def _before(
     integers = np.zeros((size, kernel.STATE_INTEGERS), np.int64)
     if carried is None:
         empty = np.empty(0, dtype)
-        return kernel.State(
-            quantities, floats, integers, np.zeros(size + 1, np.int64), empty, np.empty((0, 2)), np.empty((0, 3), np.int64)
-        )
+        return kernel.State(quantities, floats, integers, np.zeros(size + 1, np.int64), empty, np.empty((0, 2)), np.empty((0, 3), np.int64))
     mine = np.flatnonzero(members[carried_at])
     at = carried_at[mine]
     tag_rank = {pair: place for place, pair in enumerate(keys.tags)}
@@ -185,6 +183,8 @@ def _start_changes(members: npt.NDArray[np.bool_], before: kernel.State, day: in
     for position in at.tolist():
         groups: dict[int, Any] = {}
         for lot in range(before.lot_start[position], before.lot_start[position + 1]):
+            if before.lot_quantity[lot] == 0:
+                continue
             tag = int(before.lot_integers[lot, kernel.LOT_TAG])
             groups[tag] = groups.get(tag, 0) + before.lot_quantity[lot]
         oldest.append(next(iter(groups), -1))

@@ -66,7 +66,7 @@ def advance(state: LedgerState, facts: Facts, policy: AccountingPolicy, last: in
     movements = cash.read_movements(flows, known.base_currency, known.default_currency)
     account = accounting.run(fills, actions, known, state.positions)
     grid = valuation.build_grid(
-        account.positions, account.first_day, _fill_days(fills), _first_flows(movements), known, first, last
+        account.positions, account.first_day, _active_days(fills, account), _first_flows(movements), known, first, last
     )
     pairs = valuation.currency_pairs(account.positions, list(movements.account), known)
     fx = marks.rates(facts.fx_rates.filter(pc.field("ts") <= until), pairs, first, last)
@@ -94,12 +94,13 @@ def advance(state: LedgerState, facts: Facts, policy: AccountingPolicy, last: in
     return Step(tables, account, grid, snapshots, lots, after_state)
 
 
-def _fill_days(fills: pa.Table) -> dict[str, Int64]:
-    """Return the days on which each portfolio had fills."""
-    if not len(fills):
-        return {}
+def _active_days(fills: pa.Table, account: Account) -> dict[str, Int64]:
+    """Return the days on which each portfolio had fills, or was paid a dividend (or paid one, when short)."""
     days = pa.table({"portfolio": fills["portfolio"].cast(pa.string()), "day": pa.array(day_number(fills["ts"].to_numpy()))})
-    distinct = days.group_by(["portfolio", "day"]).aggregate([])
+    moved = account.changes.floats[:, accounting.kernel.CP_CASH] != 0.0
+    owner = account.positions.portfolio[account.changes.position[moved]]
+    paid = pa.table({"portfolio": pa.array(owner, pa.string()), "day": pa.array(account.changes.day[moved])})
+    distinct = pa.concat_tables([days, paid]).group_by(["portfolio", "day"]).aggregate([])
     names, numbers = np.array(distinct["portfolio"].to_pylist(), dtype=object), distinct["day"].to_numpy()
     return {name: np.sort(numbers[names == name]) for name in sorted(set(names.tolist()))}
 

@@ -110,6 +110,12 @@ def balances(account: Account, grid: Grid, movements: Movements, fx: Series, bas
     return Cash(portfolio[order], tuple(key[1] for key in keys), session[order], values[order], moving[order], rate[order], code[order])
 
 
+def flows_by_currency(money: Cash, session: int) -> dict[str, tuple[float, float]]:
+    """Return the cumulative flows of a session's accounts, and their rates, by currency."""
+    first, last = np.searchsorted(money.session, (session, session + 1)).tolist()
+    return {money.currency[money.account[row]]: (float(money.values[row, FLOWS]), float(money.fx_rate[row])) for row in range(first, last)}
+
+
 def _add_trades(account: Account, grid: Grid, rank: dict[tuple[str, str], int], daily: Float64, moved: np.ndarray) -> None:
     """Add each change point's cash, fees and dividends to its day."""
     changes, positions = account.changes, account.positions
@@ -128,6 +134,8 @@ def _add_trades(account: Account, grid: Grid, rank: dict[tuple[str, str], int], 
         # a carried state stands at a day before the range: it is a balance, not a movement
         mine = np.flatnonzero((of_position[changes.position] == k) & (changes.day >= (days[0] if days.size else np.iinfo(np.int64).max)))
         at = np.searchsorted(days, changes.day[mine])
+        # what moves cash makes its day a session; a split does not, and may come after the last one
+        mine, at = mine[at < days.size], at[at < days.size]
         cash = changes.floats[mine, kernel.CP_CASH]
         np.add.at(daily, (code[mine], at, CASH), cash - paid[mine])
         np.add.at(daily, (code[mine], at, TRADES), cash - received[mine])

@@ -3,8 +3,8 @@
 The unit value is time-weighted: a flow changes the number of units, never their value.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -24,23 +24,23 @@ class History:
     unit_value: float = 1.0
     sessions: int = 0
     returns: Sequence[float] = ()
-    pending_flow: float = 0.0  # flows of trailing sessions whose equity is null
+    flows: Mapping[str, float] = field(default_factory=dict)  # cumulative, by currency, at the last session that had a value
+    waiting: bool = False  # whether sessions without a value have come since
 
-    def extended(self, equity: Float64, series: "UnitValues", flow: Float64) -> "History":
+    def extended(self, equity: Float64, series: "UnitValues", flows: Mapping[str, float], waiting: bool) -> "History":
         """Return the history after a range of sessions."""
         if not equity.size:
             return self
         valued = np.flatnonzero(np.isfinite(equity))
         last = int(valued[-1]) if valued.size else -1
-        waiting = flow[last + 1 :]
-        pending = float(waiting[np.isfinite(waiting)].sum()) + (self.pending_flow if last < 0 else 0.0)
         known = [*self.returns, *series.daily_return[np.isfinite(series.daily_return)].tolist()]
         return History(
             float(equity[last]) if last >= 0 else self.equity,
             float(series.unit_value[-1]),
             self.sessions + equity.size,
             tuple(known[-(WINDOW - 1) :]),
-            pending,
+            flows,
+            waiting,
         )
 
 
@@ -76,27 +76,23 @@ def period_return(before: float, after: float, flow: float, weighted: float, tim
 
 
 def unit_values(equity: Float64, flow: Float64, weighted: Float64, timing: FlowTiming, before: History) -> UnitValues:
-    """Chain the returns of a portfolio's sessions; a null return carries the unit value."""
+    """Chain the returns of a portfolio's sessions; a null return carries the unit value.
+
+    A flow counts since the last session that had a value; ``weighted`` is the same by the time it was there.
+    """
     size = equity.size
     units, returns = np.empty(size), np.empty(size)
     at_end, reasons = np.zeros(size, bool), []
     last, unit = before.equity, before.unit_value
-    pending_flow = pending_weighted = before.pending_flow
     for t in range(size):
-        if not np.isfinite(equity[t]):
-            # without a value there is no return; its flows wait for the next session that has one
-            pending_flow += flow[t] if np.isfinite(flow[t]) else 0.0
-            pending_weighted += flow[t] if np.isfinite(flow[t]) else 0.0
-            units[t], returns[t] = unit, np.nan
-            reasons.append("missing_fx_rate")
-            continue
-        value, at_end[t], reason = period_return(
-            last, float(equity[t]), float(flow[t]) + pending_flow, float(weighted[t]) + pending_weighted, timing
-        )
-        pending_flow, pending_weighted = 0.0, 0.0
+        value, reason = np.nan, "missing_fx_rate"
+        if np.isfinite(equity[t]) and np.isfinite(flow[t]):
+            value, at_end[t], reason = period_return(last, float(equity[t]), float(flow[t]), float(weighted[t]), timing)
         if np.isfinite(value):
             unit *= 1.0 + value
-        units[t], returns[t], last = unit, value, float(equity[t])
+        if np.isfinite(equity[t]):
+            last = float(equity[t])
+        units[t], returns[t] = unit, value
         reasons.append(reason)
     return UnitValues(units, returns, at_end, reasons)
 

@@ -77,9 +77,12 @@ def _floats(whole: Int64, fraction: Int64, places: npt.NDArray[np.int8], powers:
         if units < 0:
             sign, units, rest = -1.0, -(units + 1), powers[18] - rest
         scale = powers[places[i]]
-        if places[i] <= 15 and units < 9007199254740992 // scale - 1:
-            # an integer below 2**53 over a power of ten below 10**23: one rounding, so the nearest float
-            out[i] = sign * (float(units * scale + rest // powers[18 - places[i]]) / float(scale))
+        digits = np.int64(9007199254740993)
+        if units <= 9007199254740992 // scale:
+            digits = units * scale + rest // powers[18 - places[i]]
+        if digits <= 9007199254740992:
+            # an integer up to 2**53 over a power of ten below 10**23: one rounding, so the nearest float
+            out[i] = sign * (float(digits) / float(scale))
         else:
             out[i] = sign * (float(units) + float(rest) / 1e18)
 

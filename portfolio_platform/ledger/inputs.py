@@ -5,6 +5,7 @@ never shows. A corporate action comes before the fills of its instant: those are
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -241,7 +242,8 @@ def scale_positions(
 ) -> tuple[Positions, Int64 | None, Int64 | None]:
     """Choose each symbol's decimal places, and which symbols need more than 64 bits.
 
-    Returns the positions, and whole units and fractions of the fills' quantities (None where a quantity is beyond 2**53).
+    Returns the positions, and whole units and fractions of the fills' quantities (None without fills); what is beyond
+    2**53 units reads as 0 there, and its symbol is exact.
     """
     symbols, of_position = np.unique(keys.symbol.astype(str), return_inverse=True) if keys.symbol.size else (np.empty(0, str), carried_at)
     places, total, huge = np.zeros(symbols.size, np.int64), np.zeros(symbols.size), np.zeros(symbols.size, bool)
@@ -252,8 +254,9 @@ def scale_positions(
         where = of_position[at]
         parts = split_decimals(column)
         if parts is None:
-            huge[:] = True
-            continue
+            beyond = pc.greater_equal(pc.abs(column), pa.scalar(Decimal(2**53), column.type))
+            huge[where[beyond.to_numpy(zero_copy_only=False) if isinstance(beyond, pa.Array) else beyond.to_numpy()]] = True
+            parts = split_decimals(pc.if_else(beyond, pa.scalar(Decimal(0), column.type), column))
         np.maximum.at(places, where, decimal_places(parts[1]))
         total += np.bincount(where, np.abs(parts[0] + parts[1] / 1e18) + 1.0, minlength=symbols.size)
         if column is fills.quantity:
@@ -267,9 +270,7 @@ def scale_positions(
     huge |= total * 10.0**places >= LIMIT
     places[huge] = SCALE
     multiplier = np.array([known.multiplier.get(symbol, 1.0) for symbol in keys.symbol], dtype=np.float64)
-    positions = Positions(
-        keys.portfolio, keys.strategy, keys.symbol, keys.currency, places[of_position], multiplier, huge[of_position]
-    )
+    positions = Positions(keys.portfolio, keys.strategy, keys.symbol, keys.currency, places[of_position], multiplier, huge[of_position])
     return positions, whole, fraction
 
 
@@ -299,9 +300,15 @@ def _action_events(positions: Positions, actions: Actions, first_ts: Int64) -> t
     """Return (position, action) pairs: an action touches the positions of its symbol that had a fill before it."""
     if not actions.ts.size:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    touched = (positions.symbol[:, None] == actions.symbol[None, :]) & (first_ts[:, None] < actions.ts[None, :])
-    position, action = np.nonzero(touched)
-    return position, action
+    by_symbol = np.argsort(actions.symbol, kind="stable")
+    names = actions.symbol[by_symbol]
+    start = np.searchsorted(names, positions.symbol, side="left") if positions.size else np.empty(0, np.int64)
+    count = np.searchsorted(names, positions.symbol, side="right") - start if positions.size else start
+    position = np.repeat(np.arange(positions.size), count)
+    offset = np.arange(position.size) - np.repeat(np.cumsum(count) - count, count)
+    action = by_symbol[np.repeat(start, count) + offset]
+    late = first_ts[position] < actions.ts[action]
+    return position[late], action[late]
 
 
 def build_events(
@@ -333,8 +340,11 @@ def build_events(
         size = scaled(parts[0][chosen], parts[1][chosen], places) * fills.sign[chosen]
         quantity = np.concatenate((size, np.zeros(at.size, np.int64)))
     nothing = np.zeros(at.size)
-    terms = [(ratio.numerator, ratio.denominator) for ratio in actions.ratio] or [(1, 1)]
     dtype = object if exact else np.int64
+    # only the splits of these positions: another's terms may be beyond 64 bits
+    terms = [(1, 1)] * max(len(actions.ratio), 1)
+    for place in np.unique(which).tolist():
+        terms[place] = (actions.ratio[place].numerator, actions.ratio[place].denominator)
     ordered = position[order]
     return Events(
         start=np.searchsorted(ordered, np.arange(positions.size + 1)),
@@ -349,5 +359,6 @@ def build_events(
         row=np.concatenate((chosen, which))[order],
         split_numerator=np.array([term[0] for term in terms], dtype=dtype),
         split_denominator=np.array([term[1] for term in terms], dtype=dtype),
-        notional=positions.multiplier * 10.0 ** -positions.places,
+        places=positions.places,
+        multiplier=positions.multiplier,
     )

@@ -35,6 +35,8 @@ CP_FLOATS = 7
 TRIP_ENTRY, TRIP_EXIT, TRIP_PNL, TRIP_FEE = range(4)
 TRIP_POSITION, TRIP_METHOD, TRIP_SIGN, TRIP_OPENED, TRIP_CLOSED, TRIP_FIRST_ROW, TRIP_LAST_ROW, TRIP_TAG = range(8)
 FLAT_TO_FLAT, FIFO = 0, 1
+POWERS = np.array([10.0**k for k in range(19)])  # all exact
+EXACT_FLOAT = 2**53
 # cursors of the working set
 HEAD, TAIL, TAGS, TRIPS = range(4)
 
@@ -58,7 +60,8 @@ class Events(NamedTuple):
     row: Any
     split_numerator: Any
     split_denominator: Any
-    notional: Any  # for each position: multiplier * 10**-places, the notional of one scaled unit at price 1
+    places: Any  # for each position: the decimal places in which its quantities are scaled
+    multiplier: Any  # for each position: the notional of one unit at price 1
 
 
 class State(NamedTuple):
@@ -108,6 +111,26 @@ class Pass(NamedTuple):
     trip_floats: Any
     trip_integers: Any
     end: State
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def units(quantity: Any, places: int) -> float:  # pragma: no cover - compiled
+    """Return a scaled quantity in units: the same float however many places the same value is scaled by.
+
+    Money is computed from it, so a batch that needs more places than another still agrees with it to the last bit.
+    """
+    while (quantity >= EXACT_FLOAT or quantity <= -EXACT_FLOAT) and places > 0 and quantity % 10 == 0:
+        quantity //= 10
+        places -= 1
+    return float(quantity) / POWERS[places]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _all_units(quantities: Any, places: Any) -> Any:  # pragma: no cover - compiled
+    out = np.empty(quantities.size, np.float64)
+    for i in range(quantities.size):
+        out[i] = units(quantities[i], places[i])
+    return out
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -213,8 +236,8 @@ def match_lots(closed: Any, events: Events, i: int, p: int, fee: float, lots: Lo
         trips.quantity[n] = matched
         trips.floats[n, TRIP_ENTRY] = entry
         trips.floats[n, TRIP_EXIT] = price
-        trips.floats[n, TRIP_PNL] = (price - entry) * float(matched) * events.notional[p] * side
-        trips.floats[n, TRIP_FEE] = (lots.floats[head, LOT_FEE] + fee) * float(matched)
+        trips.floats[n, TRIP_PNL] = (price - entry) * units(matched, events.places[p]) * events.multiplier[p] * side
+        trips.floats[n, TRIP_FEE] = (lots.floats[head, LOT_FEE] + fee) * units(matched, events.places[p])
         trips.integers[n, TRIP_POSITION] = p
         trips.integers[n, TRIP_METHOD] = FIFO
         trips.integers[n, TRIP_SIGN] = side
@@ -232,12 +255,14 @@ def match_lots(closed: Any, events: Events, i: int, p: int, fee: float, lots: Lo
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def end_trip(events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips) -> None:  # pragma: no cover
+def end_trip(
+    events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips
+) -> None:  # pragma: no cover
     """Write the round trip of a position that event i made flat."""
     n = lots.cursor[TRIPS]
     trips.quantity[n] = quantity[ENTERED]
-    trips.floats[n, TRIP_ENTRY] = floats[ENTRY_VALUE] / float(quantity[ENTERED])
-    trips.floats[n, TRIP_EXIT] = floats[EXIT_VALUE] / float(quantity[LEFT])
+    trips.floats[n, TRIP_ENTRY] = floats[ENTRY_VALUE] / units(quantity[ENTERED], events.places[p])
+    trips.floats[n, TRIP_EXIT] = floats[EXIT_VALUE] / units(quantity[LEFT], events.places[p])
     trips.floats[n, TRIP_PNL] = floats[TRIP_REALISED]
     trips.floats[n, TRIP_FEE] = floats[TRIP_FEES]
     trips.integers[n, TRIP_POSITION] = p
@@ -257,9 +282,12 @@ def end_trip(events: Events, i: int, p: int, quantity: Any, floats: Any, integer
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def open_lot(rest: Any, events: Events, i: int, fee: float, quantity: Any, floats: Any, integers: Any, lots: Lots) -> None:  # pragma: no cover
+def open_lot(
+    rest: Any, events: Events, i: int, p: int, fee: float, quantity: Any, floats: Any, integers: Any, lots: Lots
+) -> None:  # pragma: no cover - compiled
     """Open or add ``rest`` units with event i, as one lot."""
-    price = events.price[i]
+    price, places = events.price[i], events.places[p]
+    size = units(rest, places)
     sign = 1 if events.quantity[i] > 0 else -1
     held = abs(quantity[OPEN])
     if held == 0:
@@ -274,11 +302,11 @@ def open_lot(rest: Any, events: Events, i: int, fee: float, quantity: Any, float
         integers[OPENED_TAG] = events.tag[i]
         floats[AVERAGE] = price
     else:
-        floats[AVERAGE] = (floats[AVERAGE] * float(held) + price * float(rest)) / float(held + rest)
+        floats[AVERAGE] = (floats[AVERAGE] * units(held, places) + price * size) / units(held + rest, places)
     quantity[OPEN] += rest * sign
     quantity[ENTERED] += rest
-    floats[ENTRY_VALUE] += price * float(rest)
-    floats[TRIP_FEES] += fee * float(rest)
+    floats[ENTRY_VALUE] += price * size
+    floats[TRIP_FEES] += fee * size
     tail = lots.cursor[TAIL]
     lots.quantity[tail] = rest * sign
     lots.floats[tail, LOT_PRICE] = price
@@ -291,13 +319,15 @@ def open_lot(rest: Any, events: Events, i: int, fee: float, quantity: Any, float
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def apply_fill(events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips) -> None:  # pragma: no cover
+def apply_fill(
+    events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips
+) -> None:  # pragma: no cover
     """Apply fill i: close what is on the other side, then open what is left."""
     traded = events.quantity[i]
     price = events.price[i]
     size = abs(traded)
     sign = 1 if traded > 0 else -1
-    fee = events.fee[i] / float(size)
+    fee = events.fee[i] / units(size, events.places[p])
     floats[FEES] += events.fee[i]
     floats[FILL_PRICE] = price
     integers[FILL_TS] = events.ts[i]
@@ -306,30 +336,33 @@ def apply_fill(events: Events, i: int, p: int, quantity: Any, floats: Any, integ
     if held != 0 and (held > 0) != (traded > 0):
         closed = min(size, abs(held))
         rest = size - closed
-        pnl = (price - floats[AVERAGE]) * float(closed) * events.notional[p] * -sign
+        left = units(closed, events.places[p])
+        pnl = (price - floats[AVERAGE]) * left * events.multiplier[p] * -sign
         floats[REALISED] += pnl
         floats[TRIP_REALISED] += pnl
-        floats[TRIP_FEES] += fee * float(closed)
-        floats[EXIT_VALUE] += price * float(closed)
+        floats[TRIP_FEES] += fee * left
+        floats[EXIT_VALUE] += price * left
         quantity[LEFT] += closed
         quantity[OPEN] += closed * sign
         match_lots(closed, events, i, p, fee, lots, trips)
         if quantity[OPEN] == 0:
             end_trip(events, i, p, quantity, floats, integers, lots, trips)
     if rest > 0:
-        open_lot(rest, events, i, fee, quantity, floats, integers, lots)
+        open_lot(rest, events, i, p, fee, quantity, floats, integers, lots)
     if quantity[OPEN] != 0 and not np.isnan(events.stop[i]):
         floats[STOP] = events.stop[i]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def apply_event(events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips) -> float:  # pragma: no cover
+def apply_event(
+    events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips
+) -> float:  # pragma: no cover
     """Apply event i to position p; return the cash that it brings before fees."""
     if events.kind[i] == FILL:
         apply_fill(events, i, p, quantity, floats, integers, lots, trips)
-        return -float(events.quantity[i]) * events.price[i] * events.notional[p]
+        return -units(events.quantity[i], events.places[p]) * events.price[i] * events.multiplier[p]
     if events.kind[i] == DIVIDEND:
-        amount = float(quantity[OPEN]) * events.price[i] * events.notional[p]
+        amount = units(quantity[OPEN], events.places[p]) * events.price[i] * events.multiplier[p]
         floats[INCOME] += amount
         return amount
     split = events.row[i]
@@ -444,3 +477,10 @@ def account(events: Events, before: State) -> Pass:
     """
     result: Pass = _interpreted(events, before) if events.quantity.dtype == object else _compiled(events, before)
     return result
+
+
+def all_units(quantities: Any, places: Any) -> Any:
+    """Return scaled quantities in units, as floats; ``places`` has an entry for each."""
+    if quantities.dtype != object:
+        return _all_units(quantities, places)
+    return np.array([units.py_func(quantity, place) for quantity, place in zip(quantities, places.tolist(), strict=True)], np.float64)

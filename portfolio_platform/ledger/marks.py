@@ -30,7 +30,9 @@ class Series:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _place(code: Int64, ts: Int64, day: Int64, value: Float64, first: int, out: Float64, at: Int64, newest: Int64) -> None:  # pragma: no cover
+def _place(
+    code: Int64, ts: Int64, day: Int64, value: Float64, first: int, out: Float64, at: Int64, newest: Int64
+) -> None:  # pragma: no cover
     """Put each value on its day, the latest of a day winning; days before the range fall on its first column."""
     for i in range(code.size):
         column = max(day[i] - first, 0)
@@ -111,13 +113,13 @@ def rates(fx_rates: pa.Table, pairs: tuple[tuple[str, str], ...], first: int, la
     """Return for each (currency, base) pair the newest rate up to each day; 1 for a currency in itself, NaN where none."""
     rank = {pair: place for place, pair in enumerate(pairs)}
     listed = fx_rates.select(["currency", "base_currency", "ts", "rate"]).to_pylist()
-    rows = [(rank[pair], row["ts"], float(row["rate"])) for row in listed if (pair := (row["currency"], row["base_currency"])) in rank]
     inverse = [
-        (rank[pair], row["ts"], 1.0 / float(row["rate"]))
-        for row in listed
-        if (pair := (row["base_currency"], row["currency"])) in rank and (row["currency"], row["base_currency"]) not in rank
+        (rank[pair], row["ts"], 1.0 / float(row["rate"])) for row in listed if (pair := (row["base_currency"], row["currency"])) in rank
     ]
-    rows += inverse
+    # a rate stated the other way round counts too; the newest does, and of one instant the direct one, which is placed last
+    rows = inverse + [
+        (rank[pair], row["ts"], float(row["rate"])) for row in listed if (pair := (row["currency"], row["base_currency"])) in rank
+    ]
     names = tuple(f"{currency}/{base}" for currency, base in pairs)
     codes, ts, value = (np.array([row[k] for row in rows]) for k in range(3))
     series = _series(names, codes.astype(np.int64), ts.astype(np.int64), value.astype(np.float64), first, last)

@@ -121,6 +121,31 @@ def _sums(session: Int64, values: Float64, size: int) -> Float64:
     return np.bincount(session, values, minlength=size) if session.size else np.zeros(size)
 
 
+def _count_late(
+    money: Cash, first: int, valued: np.ndarray, flow: Float64, weighted: Float64, before: History
+) -> tuple[dict[str, float], bool]:
+    """Let flows of sessions without a value count in the next that has one, at its rates, in place.
+
+    Returns what the next range goes on from: flows by currency at the last session with a value, and whether others came since.
+    """
+    flows, waiting = dict(before.flows), before.waiting
+    if not waiting and valued.all():
+        here = cash_columns.flows_by_currency(money, first + valued.size - 1) if valued.size else None
+        return ({currency: amount for currency, (amount, _) in here.items()} if here is not None else flows), False
+    for t in range(valued.size):
+        if not valued[t]:
+            waiting = True
+            continue
+        here = cash_columns.flows_by_currency(money, first + t)
+        if waiting:
+            late = [(amount - flows.get(currency, 0.0), rate) for currency, (amount, rate) in here.items()]
+            total = sum(amount * rate for amount, rate in late if amount != 0.0)
+            weighted[t] += total - flow[t]
+            flow[t] = total
+        flows, waiting = {currency: amount for currency, (amount, _) in here.items()}, False
+    return flows, waiting
+
+
 def equity_rows(
     grid: Grid, snapshots: Snapshots, money: Cash, policy: AccountingPolicy, history: dict[str, History]
 ) -> tuple[pa.Table, dict[str, History]]:
@@ -139,13 +164,15 @@ def equity_rows(
     for k, portfolio in enumerate(grid.portfolios):
         at = slice(int(grid.start[k]), int(grid.start[k + 1]))
         before = history.get(portfolio, History())
-        series = unit_values(equity[at], flow[at], weighted[at], policy.flow_timing, before)
+        since, since_weighted = flow[at].copy(), weighted[at].copy()
+        flows, waiting = _count_late(money, at.start, np.isfinite(equity[at]), since, since_weighted, before)
+        series = unit_values(equity[at], since, since_weighted, policy.flow_timing, before)
         unit[at], returns[at], at_end[at] = series.unit_value, series.daily_return, series.flow_at_end
         periods = np.where(grid.continuous[at], periods_per_year(True), periods_per_year(False))
         volatility[at], sharpe[at] = rolling_moments(series.daily_return, before.returns, periods)
         number[at] = before.sessions + np.arange(equity[at].size)
         reasons += series.reason
-        after[portfolio] = before.extended(equity[at], series, flow[at])
+        after[portfolio] = before.extended(equity[at], series, flows, waiting)
     exposures = {"gross_exposure": long + short, "net_exposure": long - short, "long_exposure": long, "short_exposure": short}
     positive = np.where(equity > 0.0, equity, np.nan)
     columns = {
@@ -205,4 +232,3 @@ def trip_rows(account: Account) -> pa.Table:
         ["/".join(parts) for parts in zip(*(columns[name].to_pylist() for name in keys), strict=True)], pa.string()
     )
     return assemble(derived.ROUND_TRIPS, columns).sort_by([("closed_at", "ascending"), ("round_trip_id", "ascending")])
-

@@ -1,6 +1,8 @@
 """Saving and loading the ledger's state: as rows of the lake, exactly."""
 
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -90,8 +92,9 @@ def newest_before(lake: Lake, first: date) -> LedgerState | None:
     positions = lake.read(derived.STATE_POSITIONS, None, where).sort_by(by_key)
     lots = lake.read(derived.STATE_LOTS, None, where).sort_by([*by_key, ("lot", "ascending")])
     bars = lake.read(derived.STATE_MARKS, ["symbol", "ts", "close"], where).sort_by("symbol")
-    balances, history = _cash(lake, newest), _history(lake, newest)
-    return LedgerState(to_number(newest), _carried(to_number(newest), positions, lots), bars, balances, history)
+    money = lake.read(derived.CASH_BALANCES, None, pc.field("day") <= newest, to_month=newest.isoformat()[:7]).sort_by("day").to_pylist()
+    carried = _carried(to_number(newest), positions, lots)
+    return LedgerState(to_number(newest), carried, bars, _cash(money), _history(lake, newest, money))
 
 
 def _carried(day: int, positions: pa.Table, lots: pa.Table) -> Carried:
@@ -133,32 +136,41 @@ def _floats(table: pa.Table, name: str) -> np.ndarray:
     return table[name].to_numpy().astype(np.float64)
 
 
-def _cash(lake: Lake, day: date) -> cash.CarriedCash:
-    """Return each account's balance at its last session up to a day."""
-    rows = lake.read(derived.CASH_BALANCES, None, pc.field("day") <= day, to_month=day.isoformat()[:7]).sort_by("day").to_pylist()
+def _cash(rows: list[dict[str, Any]]) -> cash.CarriedCash:
+    """Return each account's balance at its last session, from the rows of `cash_balances` in day order."""
     balances, last_session = {}, {}
     for row in rows:
         values = np.zeros(cash.COLUMNS)
-        for place, name in ((cash.CASH, "cash"), (cash.FLOWS, "flows"), (cash.INCOME, "income"), (cash.TRADES, "trades"), (cash.FEES, "fees")):
+        for place, name in (
+            (cash.CASH, "cash"),
+            (cash.FLOWS, "flows"),
+            (cash.INCOME, "income"),
+            (cash.TRADES, "trades"),
+            (cash.FEES, "fees"),
+        ):
             values[place] = row[name]
         balances[(row["portfolio"], row["currency"])] = values
         last_session[row["portfolio"]] = to_number(row["day"])
     return cash.CarriedCash(balances, last_session)
 
 
-def _history(lake: Lake, day: date) -> dict[str, History]:
-    """Return what each portfolio's equity series goes on from."""
-    columns = ["day", "portfolio", "equity", "unit_value", "daily_return", "net_flow", "session"]
+def _history(lake: Lake, day: date, money: list[dict[str, Any]]) -> dict[str, History]:
+    """Return what each portfolio's equity series goes on from; ``money`` are rows of `cash_balances`."""
+    columns = ["day", "portfolio", "equity", "unit_value", "daily_return", "session"]
     rows = lake.read(derived.PORTFOLIO_EQUITY, columns, pc.field("day") <= day, to_month=day.isoformat()[:7]).sort_by("day").to_pylist()
     out: dict[str, History] = {}
     for row in rows:
         before = out.get(row["portfolio"], History())
         known = before.returns if row["daily_return"] is None else (*before.returns, row["daily_return"])[-(WINDOW - 1) :]
         valued = row["equity"] is not None
-        pending = 0.0 if valued else before.pending_flow + (row["net_flow"] or 0.0)
         equity = row["equity"] if valued else before.equity
-        out[row["portfolio"]] = History(equity, row["unit_value"], row["session"] + 1, known, pending)
-    return out
+        out[row["portfolio"]] = History(equity, row["unit_value"], row["session"] + 1, known, {}, not valued)
+    last_valued = {row["portfolio"]: row["day"] for row in rows if row["equity"] is not None}
+    flows: dict[str, dict[str, float]] = {}
+    for row in money:
+        if last_valued.get(row["portfolio"]) == row["day"]:
+            flows.setdefault(row["portfolio"], {})[row["currency"]] = row["flows"]
+    return {name: replace(history, flows=flows.get(name, {})) for name, history in out.items()}
 
 
 def saved_days(lake: Lake) -> list[date]:

@@ -189,10 +189,10 @@ def mark_sessions(account: Account, grid: Grid, bars: Series, fx: Series, known:
     )
     session, position, change = np.ascontiguousarray(rows.T)
     day = grid.days[session]
-    units = changes.quantity.astype(np.float64)[change]
-    notional = (positions.multiplier * 10.0 ** -positions.places)[position]
-    market_value = units * mark * notional
-    rate = fx.value[_pair(positions, known, fx), :][position, day - fx.first] if size else np.empty(0)
+    units = kernel.all_units(changes.quantity, positions.places[changes.position])[change]
+    multiplier = positions.multiplier[position]
+    market_value = units * mark * multiplier
+    rate = fx.value[_pair(positions, known, fx)[position], day - fx.first] if size else np.empty(0)
     age = _ages(positions, known, position, day, mark_day)
     is_open = units != 0
     return Snapshots(
@@ -202,9 +202,9 @@ def mark_sessions(account: Account, grid: Grid, bars: Series, fx: Series, known:
         mark=mark,
         mark_source=source,
         mark_age=age,
-        quantity=units * (10.0 ** -positions.places)[position],
+        quantity=units,
         market_value=market_value,
-        unrealised_pnl=units * (mark - changes.floats[:, kernel.AVERAGE][change]) * notional,
+        unrealised_pnl=units * (mark - changes.floats[:, kernel.AVERAGE][change]) * multiplier,
         fx_rate=rate,
         value_base=np.where(is_open, market_value * rate, 0.0),
         stale=is_open & (age > max_mark_age),
@@ -219,9 +219,10 @@ def expand_lots(account: Account, snapshots: Snapshots) -> Lots:
     row = np.repeat(np.arange(counts.size), counts)
     first = np.cumsum(counts) - counts
     group = np.arange(total) - first[row] + start[snapshots.change[row]]
-    notional = account.positions.multiplier * 10.0**-account.positions.places
-    units = account.changes.group_quantity.astype(np.float64)[group]
-    value = units * snapshots.mark[row] * notional[snapshots.position[row]] * snapshots.fx_rate[row]
+    positions, changes = account.positions, account.changes
+    places = np.repeat(positions.places[changes.position], np.diff(start))
+    units = kernel.all_units(changes.group_quantity, places)[group]
+    value = units * snapshots.mark[row] * positions.multiplier[snapshots.position[row]] * snapshots.fx_rate[row]
     return Lots(row, group, account.changes.group_tag[group], value)
 
 

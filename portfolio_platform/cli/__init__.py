@@ -1,0 +1,1 @@
+"""The `portfolio` command. A command parses, calls one pipeline, and shows what came back."""

@@ -1,0 +1,44 @@
+"""The `portfolio` command: its commands and their help."""
+
+import typer
+
+from portfolio_platform import __version__
+from portfolio_platform.cli import data, platform, reports
+
+app = typer.Typer(
+    name="portfolio",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Monitor a portfolio of trading strategies: import a ledger, account for it exactly, say every day what it is doing.",
+    epilog="Exit code 0: done; 1: a problem in the data or a store; 2: wrong use.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+    del version
+
+
+app.command("init")(platform.init)
+app.command("doctor")(platform.doctor)
+app.command("import")(data.import_)
+app.command("quarantine")(data.quarantine)
+app.command("build")(platform.build)
+app.command("show")(data.show)
+app.command("report")(reports.report)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Reading published reports back, and rendering them with the history that their charts show."""
+
+import json
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from portfolio_platform.book.reports import StoredReport, newest
+from portfolio_platform.errors import DataProblem, WrongUse
+from portfolio_platform.home import Home, write_atomically
+from portfolio_platform.lake import derived
+from portfolio_platform.lake.progress import newest_import, read_progress
+from portfolio_platform.monitor.pipeline import publish_reports
+from portfolio_platform.monitor.report import PortfolioMonitorReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from portfolio_platform.render.series import History
+
+
+def newest_sessions(home: Home, until: date) -> dict[str, date]:
+    """Return each portfolio's newest session up to a day."""
+    rows = home.lake.read(derived.PORTFOLIO_EQUITY, ["portfolio", "day"], pc.field("day") <= until)
+    found = rows.group_by("portfolio").aggregate([("day", "max")])
+    return dict(sorted(zip(found["portfolio"].to_pylist(), found["day_max"].to_pylist(), strict=True)))
+
+
+def published_reports(
+    home: Home, portfolio: str | None, day: date | None, warn: Callable[[str], None] = lambda text: None
+) -> list[StoredReport]:
+    """Return the current report of a day (or of each newest session), publishing those whose content is new.
+
+    Raises `DataProblem` where nothing is built or the day had no session, `WrongUse` for an unknown portfolio.
+    """
+    sessions = newest_sessions(home, day or home.today)
+    if not sessions:
+        raise DataProblem("there is no session to report yet; import a ledger and run `portfolio build`")
+    if portfolio is not None and portfolio not in sessions:
+        raise WrongUse(f"there is no portfolio {portfolio!r} by that day; there is {', '.join(sessions)}")
+    ledger = read_progress(home.lake, "ledger")
+    if ledger is not None and ledger.import_seq < newest_import(home.lake):
+        warn("facts were imported that are not accounted for yet; run `portfolio build`")
+    chosen = {portfolio: sessions[portfolio]} if portfolio is not None else sessions
+    if day is not None:
+        closed = sorted(name for name, session in chosen.items() if session != day)
+        if len(closed) == len(chosen):
+            newest_one = max(chosen.values())
+            raise DataProblem(f"{day} was no session of {', '.join(closed)}; the newest before it is {newest_one}")
+        chosen = {name: session for name, session in chosen.items() if session == day}
+    publish_reports(home, sorted(set(chosen.values())))
+    with home.book.reading() as connection:
+        found = [newest(connection, name, session) for name, session in chosen.items()]
+    return [item for item in found if item is not None]
+
+
+def history(home: Home, portfolio: str, until: date) -> "History":
+    """Return the series up to a day that a report's charts show."""
+    from portfolio_platform.render.series import History
+
+    where = (pc.field("portfolio") == portfolio) & (pc.field("day") <= until)
+    month = {"to_month": until.isoformat()[:7]}
+    tables = (derived.PORTFOLIO_EQUITY, derived.DRAWDOWN_STATE, derived.CONCENTRATION_METRICS)
+    return History.from_tables(portfolio, *(home.lake.read(table, None, where, **month) for table in tables))
+
+
+def rendered(home: Home, stored: StoredReport, wanted: str) -> str:
+    """Return a report as markdown (``md``) or as a page (``html``)."""
+    report = PortfolioMonitorReport.from_bytes(stored.content)
+    if wanted == "md":
+        from portfolio_platform.render.markdown import to_markdown
+
+        return to_markdown(report)
+    from portfolio_platform.render.html import to_html
+
+    provenance = {**json.loads(stored.provenance), "published_at": stored.published_at, "revision": stored.revision}
+    return to_html(report, history(home, stored.portfolio, stored.day), content_hash=stored.content_hash, provenance=provenance)
+
+
+def write_page(home: Home, stored: StoredReport) -> "Path":
+    """Write a report's page into the home's folder of reports; return its path."""
+    from urllib.parse import quote
+
+    folder = home.reports / quote(stored.portfolio, safe="")
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / f"{stored.day.isoformat()}.html"
+    write_atomically(page, rendered(home, stored, "html"))
+    return page
