@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from portfolio_platform.clock import Clock, FixedClock, SystemClock, end_of_day
-from portfolio_platform.days import day_number, nanoseconds, to_date
+from portfolio_platform.days import NANOSECONDS_PER_DAY, day_number, nanoseconds, to_date
 from portfolio_platform.errors import StoreProblem, WrongUse
 
 if TYPE_CHECKING:
@@ -149,6 +149,11 @@ class Home:
     def today(self) -> date:
         """Return the UTC day that the clock's time belongs to."""
         return to_date(day_number(nanoseconds(self.clock.now())))
+
+    @property
+    def last_ended_day(self) -> date:
+        """Return the newest UTC day that is over: a report of a day that still runs would not last."""
+        return to_date(nanoseconds(self.clock.now()) // NANOSECONDS_PER_DAY - 1)
 
     @property
     def first_day(self) -> date:

@@ -11,3 +11,8 @@ class Built:
     until: date
     changed_from: date | None
     rows: dict[str, int]
+
+    @property
+    def sentence(self) -> str:
+        """Say what the build did, for a person."""
+        return "up to date" if self.changed_from is None else f"built from {self.changed_from} to {self.until}"

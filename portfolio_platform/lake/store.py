@@ -164,6 +164,11 @@ class Lake:
         metrics = delta.optimize.compact()
         return int(metrics.get("numFilesRemoved", 0))
 
+    def row_count(self, table: Table) -> int:
+        """Return the number of rows, from the log's statistics: no data is read."""
+        delta = self.open(table)
+        return 0 if delta is None else int(delta.count())
+
     def file_count(self, table: Table) -> int:
         """Return the number of data files that a full read opens."""
         delta = self.open(table)

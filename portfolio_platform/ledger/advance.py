@@ -4,6 +4,7 @@ A long range is one step; day after day is many; both give the same rows to the 
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -43,14 +44,26 @@ class LedgerState:
 
 @dataclass(frozen=True)
 class Step:
-    """Rows of each derived table, and the state after them."""
+    """A range accounted for and valued, as arrays, and the state after it. ``equity`` is `portfolio_equity`."""
 
-    tables: dict[str, pa.Table]
     account: Account
     grid: valuation.Grid
     snapshots: valuation.Snapshots
     lots: valuation.Lots
+    money: cash.Cash
+    equity: pa.Table
     state: LedgerState
+
+    @cached_property
+    def tables(self) -> dict[str, pa.Table]:
+        """Return the rows of each derived table; made when asked for, since text and decimals cost more than the accounting."""
+        return {
+            "ledger_snapshots": rows.snapshot_rows(self.account, self.grid, self.snapshots),
+            "lot_exposures": rows.lot_rows(self.account, self.grid, self.snapshots, self.lots),
+            "cash_balances": rows.cash_rows(self.grid, self.money),
+            "portfolio_equity": self.equity,
+            "round_trips": rows.trip_rows(self.account),
+        }
 
 
 def advance(state: LedgerState, facts: Facts, policy: AccountingPolicy, last: int) -> Step:
@@ -77,13 +90,6 @@ def advance(state: LedgerState, facts: Facts, policy: AccountingPolicy, last: in
     base_of = {name: known.base_of(name) for name in grid.portfolios}
     money = cash.balances(account, grid, movements, fx, base_of, state.money)
     equity, history = rows.equity_rows(grid, snapshots, money, policy, state.history)
-    tables = {
-        "ledger_snapshots": rows.snapshot_rows(account, grid, snapshots),
-        "lot_exposures": rows.lot_rows(account, grid, snapshots, lots),
-        "cash_balances": rows.cash_rows(grid, money),
-        "portfolio_equity": equity,
-        "round_trips": rows.trip_rows(account),
-    }
     after_state = LedgerState(
         last,
         carry(account, last),
@@ -91,7 +97,7 @@ def advance(state: LedgerState, facts: Facts, policy: AccountingPolicy, last: in
         _carry_cash(state.money, grid, money),
         history,
     )
-    return Step(tables, account, grid, snapshots, lots, after_state)
+    return Step(account, grid, snapshots, lots, money, equity, after_state)
 
 
 def _active_days(fills: pa.Table, account: Account) -> dict[str, Int64]:

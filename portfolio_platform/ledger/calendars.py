@@ -1,20 +1,19 @@
 """Trading calendars: which days are sessions of an instrument, and of a portfolio that holds several."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from portfolio_platform.days import to_date
+from portfolio_platform.days import to_date, to_number
 from portfolio_platform.errors import DataProblem
 
 Days = npt.NDArray[np.int64]
 ALWAYS, WEEKDAYS = "24x7", "weekdays"
 
 
-@lru_cache(maxsize=64)
 def sessions(calendar: str, first: int, last: int) -> Days:
     """Return the sessions of a calendar as day numbers, ``first`` to ``last`` inclusive, ascending.
 
@@ -25,21 +24,24 @@ def sessions(calendar: str, first: int, last: int) -> Days:
         return days
     if calendar == WEEKDAYS:
         return days[(days + 3) % 7 < 5]  # 1970-01-01 was a Thursday
-    return _exchange_sessions(calendar, first, last)
+    known = _exchange_sessions(calendar, to_date(first).year, to_date(last).year)
+    return known[np.searchsorted(known, first) : np.searchsorted(known, last, side="right")]
 
 
-def _exchange_sessions(calendar: str, first: int, last: int) -> Days:
+@lru_cache(maxsize=64)
+def _exchange_sessions(calendar: str, first_year: int, last_year: int) -> Days:
+    """Return the sessions of whole years: they cost a tenth of a second and more, so that day after day shares them."""
     import exchange_calendars
     from exchange_calendars.errors import InvalidCalendarName
 
     # a fixed, generous margin: the library asks for some sessions, and a calendar cut short must not depend on the request
-    start, end = to_date(first) - timedelta(days=31), to_date(last) + timedelta(days=31)
+    start, end = date(first_year, 1, 1) - timedelta(days=31), date(last_year, 12, 31) + timedelta(days=31)
     try:
         known = exchange_calendars.get_calendar(calendar, start=start.isoformat(), end=end.isoformat())
     except InvalidCalendarName as error:
         raise DataProblem(f"calendar {calendar!r} is not known; use an exchange code such as XNYS, 24x7, or weekdays") from error
     numbers: Days = known.sessions.to_numpy().astype("datetime64[D]").astype(np.int64)
-    return numbers[(numbers >= first) & (numbers <= last)]
+    return numbers[(numbers >= to_number(date(first_year, 1, 1))) & (numbers <= to_number(date(last_year, 12, 31)))]
 
 
 def session_counts(calendar: str, first: int, last: int) -> Days:

@@ -82,7 +82,8 @@ def build_grid(
         active = [fill_days.get(portfolio, np.empty(0, np.int64))]
         if portfolio in flow_days:
             active.append(np.array([flow_days[portfolio]], np.int64))
-        days = portfolio_sessions(sorted(traded.items()), active, last)
+        begun = [(calendar, max(day, first)) for calendar, day in sorted(traded.items())]
+        days = portfolio_sessions(begun, active, last)
         days = days[days >= first]
         parts.append(days)
         flags.append(days >= traded.get("24x7", last + 1))

@@ -10,18 +10,21 @@ import pyarrow.compute as pc
 from portfolio_platform import __version__
 from portfolio_platform.book import policies as archive
 from portfolio_platform.book.reports import Published, ReportDraft, publish
-from portfolio_platform.days import day_number, to_date
+from portfolio_platform.days import day_number, to_date, to_number
 from portfolio_platform.errors import DataProblem
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.facts import PORTFOLIOS
-from portfolio_platform.lake.progress import read_progress
+from portfolio_platform.lake.progress import Progress, changed_since, newest_import, read_progress, write_progress
+from portfolio_platform.ledger.pipeline import NAME as LEDGER
+from portfolio_platform.ledger.pipeline import first_changed_day
 from portfolio_platform.monitor.compose import SetAside, compose
 from portfolio_platform.monitor.inputs import Tables, session_inputs
 from portfolio_platform.monitor.report import KIND, SCHEMA_VERSION, PortfolioMonitorReport
 from portfolio_platform.policy.assigned import Assigned, assigned_policies
 from portfolio_platform.sources.pipeline import quarantined
 
+NAME = "reports"
 LOOK_BACK = timedelta(days=31)
 BATCH = 250
 READ = (
@@ -91,7 +94,7 @@ def compose_reports(home: Home, days: Iterable[date], policies: Assigned | None 
 
 def provenance(home: Home) -> dict[str, object]:
     """Return what the reports of this moment rest on: lake versions, newest import, version of the code."""
-    ledger = read_progress(home.lake, "ledger")
+    ledger = read_progress(home.lake, LEDGER)
     return {
         "lake_versions": {table.name: home.lake.version(table) for table in READ},
         "import_seq": ledger.import_seq if ledger else 0,
@@ -111,7 +114,7 @@ def publish_reports(home: Home, days: Sequence[date], progress: Callable[[int, i
     if built is None or built.built_until < min(wanted[-1], home.today):
         reach = built.built_until.isoformat() if built else "nothing"
         raise DataProblem(f"the diagnostics reach {reach}, not {wanted[-1]}; run `portfolio build` or the job refresh first")
-    policies = assigned_policies(home)
+    policies, stale = assigned_policies(home), stale_days(home)
     shared, now = provenance(home), home.clock.now()
     with home.book.writing() as connection:
         for policy in {policies.default.hash: policies.default, **{p.hash: p for p in policies.by_portfolio.values()}}.values():
@@ -133,4 +136,28 @@ def publish_reports(home: Home, days: Sequence[date], progress: Callable[[int, i
             flush()
             progress(count, len(wanted))
     flush()
+    _remember(home, policies, stale, wanted)
     return [DayReports(day, tuple(done[day])) for day in wanted]
+
+
+def stale_days(home: Home) -> list[date]:
+    """Return the ended days whose reports are not published, or rest on older facts, another policy or older code."""
+    days = [to_date(number) for number in range(to_number(home.first_day), to_number(home.last_ended_day) + 1)]
+    published, newest = read_progress(home.lake, NAME), newest_import(home.lake)
+    if published is None or not published.rests_on(assigned_policies(home).hash):
+        return days if newest else []
+    changed = [changed_since(home.lake, LEDGER, published.upstream_generation), published.built_until + timedelta(days=1)]
+    if newest > published.import_seq:
+        changed.append(first_changed_day(home, published.import_seq))
+    first = min(day for day in changed if day is not None)
+    return [day for day in days if day >= first]
+
+
+def _remember(home: Home, policies: Assigned, stale: list[date], wanted: list[date]) -> None:
+    """Record that all reports are current, where these days were all that were not."""
+    ledger = read_progress(home.lake, LEDGER)
+    if not stale or not set(stale) <= set(wanted) or ledger is None or ledger.built_until < stale[-1]:
+        return
+    with home.lake.writing():
+        done = Progress(NAME, stale[-1], stale[0], ledger.import_seq, policies.hash, ledger.generation)
+        write_progress(home.lake, done)

@@ -1,0 +1,18 @@
+"""Charts of every portfolio for the metadata of assets."""
+
+from typing import Any
+
+from assets.metadata import picture
+from portfolio_platform.home import Home
+
+
+def pictures(home: Home, chart: str) -> dict[str, Any]:
+    """Return a chart of each portfolio: equity, underwater, exposure or concentration."""
+    from portfolio_platform.monitor.reading import history, newest_sessions
+    from portfolio_platform.render import charts
+
+    drawn = {}
+    for portfolio, day in newest_sessions(home, home.today).items():
+        image = charts.png(chart, history(home, portfolio, day))
+        drawn[f"{chart} of {portfolio}"] = picture(image, f"{chart} of {portfolio} up to {day}")
+    return drawn

@@ -1,0 +1,31 @@
+"""What a partition of `monitor_reports` shows: the revisions it holds, and their text."""
+
+from typing import Any
+
+import dagster as dg
+
+from portfolio_platform.home import Home
+from portfolio_platform.monitor.pipeline import DayReports
+
+
+def partition_metadata(home: Home, reports: DayReports, *, with_text: bool) -> dict[str, Any]:
+    """Return the metadata of a day; a day on which no portfolio had a session says just that."""
+    if not reports.published:
+        return {"session": "no_session"}
+    shown: dict[str, Any] = {"session": "session"}
+    for item in reports.published:
+        shown[f"{item.portfolio} revision"] = item.revision
+        shown[f"{item.portfolio} status"] = item.status
+        shown[f"{item.portfolio} content hash"] = item.content_hash
+        if with_text:
+            shown[f"{item.portfolio} report"] = dg.MetadataValue.md(_text(home, item.report_id))
+    return shown
+
+
+def _text(home: Home, report_id: str) -> str:
+    from portfolio_platform.book.reports import by_id
+    from portfolio_platform.monitor.reading import rendered
+
+    with home.book.reading() as connection:
+        stored = by_id(connection, report_id)
+    return rendered(home, stored, "md") if stored is not None else "the report is no longer in the book"

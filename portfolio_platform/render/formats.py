@@ -1,0 +1,164 @@
+"""How a person reads a number: the one place where a fraction becomes '6.0 %', for terminal, Markdown and HTML alike.
+
+Numbers are rounded for reading; `exact` gives what the report holds. Nothing here is escaped: see `text`.
+"""
+
+import math
+import re
+from datetime import date
+from typing import Literal
+
+from portfolio_platform.monitor.report import Figure, Position
+from portfolio_platform.render.text import one_line
+
+NULL = "–"
+MINUS = "−"
+UNCHANGED, ALMOST_UNCHANGED = "=", "≈ 0"
+NOISE = 1e-12
+PERCENT, MONEY, COUNT, RATIO, SIGMA = "fraction", "base currency", "count", "1", "sigma"
+Tone = Literal["better", "worse", ""]
+
+_DIGITS = {
+    "daily_return": 2,
+    "velocity_1": 2,
+    "velocity_5": 2,
+    "velocity_20": 2,
+    "acceleration": 2,
+    "unit_value": 4,
+    "high_water_mark": 4,
+    "hhi": 3,
+    "hhi_normalised": 3,
+}
+_BETTER_UP = frozenset({"equity", "unit_value", "daily_return", "sharpe_60", "high_water_mark", "fresh_coverage", "coverage"})
+_BETTER_DOWN = frozenset(
+    {"drawdown", "control_drawdown", "under_water_days", "velocity_1", "velocity_5", "velocity_20", "z_5", "acceleration"}
+    | {"mdd_severity", "cdar_95", "stale_positions"}
+)
+_QUANTITY = re.compile(r"(-?)(\d+)(\.\d+)?")
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = ("January", "February", "March", "April", "May", "June")
+_MONTHS += ("July", "August", "September", "October", "November", "December")
+
+
+def number(value: float | None, digits: int) -> str:
+    """Return a number with thousands separators and a true minus sign; an en dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return NULL
+    text = f"{value:,.{digits}f}"
+    if text.startswith("-"):
+        return (MINUS if any(char in "123456789" for char in text) else "") + text[1:]
+    return text
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a fraction as a percentage: 0.06 is '6.0 %'."""
+    return NULL if value is None or not math.isfinite(value) else f"{number(value * 100.0, digits)} %"
+
+
+def money(value: float | None, currency: str = "") -> str:
+    """Return an amount, from 10,000 on without decimals; the currency follows where it is given."""
+    if value is None or not math.isfinite(value):
+        return NULL
+    text = number(value, 0 if abs(value) >= 10_000.0 else 2 if abs(value) >= 0.01 or value == 0.0 else 8)
+    return f"{text} {one_line(currency)}" if currency else text
+
+
+def price(value: float | None) -> str:
+    """Return a price: two decimals from 1,000 on, four from 1 on, six significant digits below."""
+    if value is None or not math.isfinite(value):
+        return NULL
+    size = abs(value)
+    if size >= 1.0 or size == 0.0:
+        return number(value, 2 if size >= 1_000.0 else 4)
+    return number(value, min(12, 5 - math.floor(math.log10(size))))
+
+
+def quantity(text: str) -> str:
+    """Return a decimal's text with thousands separators, no digit lost; what is no decimal stays as it is, on one line."""
+    found = _QUANTITY.fullmatch(text)
+    if not found:
+        return one_line(text)
+    return f"{MINUS if found[1] else ''}{int(found[2]):,}{found[3] or ''}"
+
+
+def count(value: float | None) -> str:
+    """Return a count; an effective number, which is no whole one, keeps two decimals."""
+    return number(value, 0 if isinstance(value, int) else 2)
+
+
+def day_long(day: date) -> str:
+    """Return a day as a person says it: 'Monday, 13 September 2010', in any locale."""
+    return f"{_WEEKDAYS[day.weekday()]}, {day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def value(figure: Figure, currency: str = "") -> str:
+    """Return a figure's value in its unit; an en dash where it is null."""
+    if figure.value is None or not math.isfinite(figure.value):
+        return NULL
+    digits = _DIGITS.get(figure.name)
+    if figure.unit == PERCENT:
+        return percent(figure.value, 1 if digits is None else digits)
+    if figure.unit == MONEY:
+        return money(figure.value, currency)
+    if figure.unit == COUNT:
+        return count(figure.value)
+    text = number(figure.value, 2 if digits is None else digits)
+    return f"{text} σ" if figure.unit == SIGMA else text if figure.unit == RATIO else f"{text} {one_line(figure.unit)}"
+
+
+def value_or_reason(figure: Figure, currency: str = "") -> str:
+    """Return a figure's value, or an en dash and why there is none."""
+    text = value(figure, currency)
+    return f"{NULL} ({one_line(figure.reason) or 'no reason given'})" if text == NULL else text
+
+
+def change(figure: Figure, over: Literal["day", "week"]) -> str:
+    """Return how a figure changed: an arrow, a sign and the size; '=' for no change, '≈ 0' for one too small to write.
+
+    The change of a percentage is in percentage points ('pp').
+    """
+    delta = figure.change_day if over == "day" else figure.change_week
+    if delta is None or not math.isfinite(delta):
+        return NULL
+    if abs(delta) <= NOISE * max(1.0, abs(figure.value or 0.0)):
+        return UNCHANGED
+    text = _size(figure, abs(delta))
+    if not any(char in "123456789" for char in text):
+        return ALMOST_UNCHANGED
+    return f"▲ +{text}" if delta > 0.0 else f"▼ {MINUS}{text}"
+
+
+def _size(figure: Figure, size: float) -> str:
+    digits = max(2, _DIGITS.get(figure.name, 0))
+    if figure.unit == PERCENT:
+        return f"{number(size * 100.0, digits)} pp"
+    if figure.unit == MONEY:
+        return money(size)
+    if figure.unit == COUNT and isinstance(figure.value, int):
+        return number(size, 0)
+    return f"{number(size, digits)} σ" if figure.unit == SIGMA else number(size, digits)
+
+
+def tone(figure: Figure, over: Literal["day", "week"]) -> Tone:
+    """Say whether a change is for the better; empty where that is a matter of view (more exposure is neither)."""
+    text = change(figure, over)
+    if text[0] not in "▲▼":
+        return ""
+    if figure.name in _BETTER_UP:
+        return "better" if text[0] == "▲" else "worse"
+    if figure.name in _BETTER_DOWN:
+        return "worse" if text[0] == "▲" else "better"
+    return ""
+
+
+def exact(number_held: float | int | str | None) -> str:
+    """Return a number as the report holds it, unrounded."""
+    return NULL if number_held is None else one_line(str(number_held))
+
+
+def mark(position: Position) -> str:
+    """Return a position's mark, and in words what it rests on where that is not today's bar."""
+    text = price(position.mark)
+    if position.mark_source != "bar":
+        text += f" (≈ last {one_line(position.mark_source)})"
+    return f"{text}, {position.mark_age} sessions old" if position.mark_age else text

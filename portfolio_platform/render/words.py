@@ -1,0 +1,157 @@
+"""The report in sentences: the verdict, what is not known and why, and how far the numbers can be trusted. Unescaped text."""
+
+import shlex
+from collections.abc import Iterable
+
+from portfolio_platform.monitor.report import DimensionConcentration, Figure, PortfolioMonitorReport
+from portfolio_platform.render import formats
+from portfolio_platform.render.text import one_line
+
+REGIMES = {"normal": "normal", "defensive": "defensive", "risk_off": "risk-off", "probation": "probation"}
+REGIME_SIGNS = {"normal": "●", "defensive": "◆", "risk_off": "■", "probation": "▲"}
+CHANGE_WORDS = {
+    "regime": "Regime",
+    "position": "Position",
+    "flow": "Flow",
+    "concentration": "Concentration",
+    "high_water_mark": "New high",
+    "data": "Data",
+}
+NO_CHANGES = "Nothing changed but prices: no position opened or closed, no new regime, no flow, no other largest group."
+HOW_TO_FOLLOW = (
+    "Numbers are rounded for reading. Each has an evidence id, TABLE/PORTFOLIO/DAY/…/COLUMN, the address of the row it comes from;"
+)
+
+
+def regime(name: str) -> str:
+    """Return a regime's sign and name, so that no colour is needed to tell it."""
+    return f"{REGIME_SIGNS.get(name, '○')} {REGIMES.get(name, one_line(name))}"
+
+
+def title(report: PortfolioMonitorReport) -> str:
+    """Return the report's title."""
+    return f"{one_line(report.portfolio)}, {formats.day_long(report.day)}"
+
+
+def follow_command(report: PortfolioMonitorReport) -> str:
+    """Return the command that shows the rows behind a table's figures."""
+    day = report.day.isoformat()
+    return f"portfolio show TABLE --portfolio {shlex.quote(one_line(report.portfolio))} --from {day} --to {day}"
+
+
+def find(figures: Iterable[Figure], name: str) -> Figure | None:
+    """Return a figure by name, None where there is none."""
+    return next((figure for figure in figures if figure.name == name), None)
+
+
+def dimension(report: PortfolioMonitorReport, name: str) -> DimensionConcentration | None:
+    """Return the concentration by a dimension, None where the report has none."""
+    return next((found for found in report.concentration if found.dimension == name), None)
+
+
+def verdict(report: PortfolioMonitorReport) -> tuple[str, ...]:
+    """Return what a person who reads nothing else should know, a sentence or two for each matter."""
+    return tuple(sentence for sentence in (_regime(report), _return(report), _exposure(report), quality(report)) if sentence)
+
+
+def _regime(report: PortfolioMonitorReport) -> str:
+    state = report.drawdown
+    name = REGIMES.get(state.regime, one_line(state.regime))
+    since = "since this session" if state.transition else f"for {_sessions(state.sessions_in_regime)}"
+    drawdown, under = find(state.figures, "drawdown"), find(state.figures, "under_water_days")
+    text = f"The drawdown regime is {name}, {since}."
+    if drawdown is None or drawdown.value is None:
+        reason = one_line(drawdown.reason if drawdown else state.reason)
+        return f"{text} The drawdown is not known: {reason or 'no reason given'}."
+    if drawdown.value <= 0.0:
+        return f"{text} The portfolio stands at its high-water mark."
+    week = f" ({formats.change(drawdown, 'week')} in a week)" if drawdown.change_week is not None else ""
+    below = f", {_sessions(int(under.value))} under water" if under is not None and under.value is not None else ""
+    return f"{text} Drawdown is {formats.value(drawdown)}{week}{below}."
+
+
+def _return(report: PortfolioMonitorReport) -> str:
+    equity, made = find(report.headline, "equity"), find(report.headline, "daily_return")
+    if equity is None or equity.value is None:
+        return f"Equity is not known: {one_line(equity.reason) if equity else 'the report has none'}."
+    text = f"Equity is {formats.value(equity, report.base_currency)}"
+    if made is None or made.value is None:
+        return f"{text}; the day's return is not known: {one_line(made.reason) if made else 'the report has none'}."
+    size = formats.percent(abs(made.value), 2)
+    moved = "unchanged on the day" if size == "0.00 %" else f"{'up' if made.value > 0 else 'down'} {size} on the day"
+    week = week_return(report)
+    return f"{text}, {moved}{'' if week is None else f' and {formats.percent(week, 2)} in a week'}, flows not counted."
+
+
+def week_return(report: PortfolioMonitorReport) -> float | None:
+    """Return the flow-neutral return since the session of a week ago, by the unit value; None where that is not known."""
+    unit = find(report.headline, "unit_value")
+    if unit is None or unit.value is None or unit.change_week is None or unit.value - unit.change_week <= 0.0:
+        return None
+    return unit.value / (unit.value - unit.change_week) - 1.0
+
+
+def _exposure(report: PortfolioMonitorReport) -> str:
+    if not report.open_positions:
+        return "No position is open."
+    gross, net = find(report.headline, "gross_exposure_pct"), find(report.headline, "net_exposure_pct")
+    sizes = f"gross exposure {formats.value(gross)} and net {formats.value(net)} of equity" if gross and net else "exposure not reported"
+    number = "1 position has" if report.open_positions == 1 else f"{report.open_positions:,} positions have"
+    largest = [
+        f"{name} {one_line(found.top[0].group)} with {formats.percent(found.top[0].share)} of gross"
+        for name in ("symbol", "template")
+        if (found := dimension(report, name)) and found.top
+    ]
+    return f"{number} {sizes}" + (f"; the largest {', the largest '.join(largest)}." if largest else ".")
+
+
+def quality(report: PortfolioMonitorReport) -> str:
+    """Return in a sentence how far the day's numbers can be trusted."""
+    figures = report.data_quality.figures
+    fresh, stale = find(figures, "fresh_coverage"), find(figures, "stale_positions")
+    aside = find(figures, "quarantined_to_date")
+    undated = find(figures, "quarantined_undated")
+    wrong = []
+    if stale is not None and stale.value:
+        cover = f"; {formats.value(fresh)} of gross exposure has a fresh one" if fresh is not None and fresh.value is not None else ""
+        wrong.append(f"{_many(int(stale.value), 'position has', 'positions have')} a stale mark{cover}")
+    held = sum(int(found.value) for found in (aside, undated) if found is not None and found.value)
+    if held:
+        wrong.append(f"{_many(held, 'row is', 'rows are')} in quarantine and may be missing here")
+    if report.data_quality.findings:
+        wrong.append(f"{_many(len(report.data_quality.findings), 'finding', 'findings')} below")
+    if wrong:
+        return f"Read the numbers with care: {'; '.join(wrong)}."
+    return "The data is complete as far as known: every mark is fresh and no row is in quarantine."
+
+
+def not_known(report: PortfolioMonitorReport) -> tuple[str, ...]:
+    """Return a sentence for each reason why figures of the report are null, with the figures that it silences."""
+    sentences = [*not_known_of(every_figure(report))]
+    for found in report.concentration:
+        sentences += not_known_of(found.figures, found)
+    return tuple(dict.fromkeys(sentences))
+
+
+def not_known_of(figures: Iterable[Figure], of: DimensionConcentration | None = None) -> tuple[str, ...]:
+    """Return a sentence for each reason why some of these figures, of a dimension where one is given, are null."""
+    by_reason: dict[str, list[str]] = {}
+    for figure in figures:
+        if figure.value is None:
+            reason = one_line(figure.reason or (of.reason if of else "")) or "no reason given"
+            by_reason.setdefault(reason, []).append(one_line(figure.label))
+    by = f" by {one_line(of.dimension)}" if of else ""
+    return tuple(f"{'; '.join(labels)}{by}: {reason}." for reason, labels in by_reason.items())
+
+
+def every_figure(report: PortfolioMonitorReport) -> tuple[Figure, ...]:
+    """Return the figures of headline, drawdown and data quality."""
+    return (*report.headline, *report.drawdown.figures, *report.data_quality.figures)
+
+
+def _sessions(number: int) -> str:
+    return _many(number, "session", "sessions")
+
+
+def _many(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"

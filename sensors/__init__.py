@@ -1,0 +1,1 @@
+"""Sensors, schedules and jobs: what makes things happen, and when."""

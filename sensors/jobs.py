@@ -1,0 +1,30 @@
+"""The jobs: what runs together."""
+
+from typing import Any
+
+import dagster as dg
+
+ACCOUNTED = dg.AssetSelection.groups("ledger", "diagnostics")
+REPORTED = dg.AssetSelection.assets("monitor_reports")
+
+
+def build_jobs(partitions: dg.PartitionsDefinition) -> list[Any]:
+    """Return the jobs over a home's days."""
+    refresh = dg.define_asset_job(
+        "refresh",
+        ACCOUNTED,
+        description="Import what waits in the inbox and bring every table up to date. Nothing new: nothing is computed.",
+    )
+    publish = dg.define_asset_job(
+        "publish_reports",
+        REPORTED,
+        partitions_def=partitions,
+        description="Publish the reports of one day or of a range, from tables that are up to date.",
+    )
+    daily = dg.define_asset_job(
+        "daily_monitor",
+        ACCOUNTED | REPORTED,
+        partitions_def=partitions,
+        description="Refresh, then publish the report of one day: what the schedule runs after the close.",
+    )
+    return [refresh, publish, daily]
