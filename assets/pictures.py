@@ -8,7 +8,7 @@ from portfolio_platform.home import Home
 
 def pictures(home: Home, chart: str) -> dict[str, Any]:
     """Return a chart of each portfolio: equity, underwater, exposure or concentration."""
-    from portfolio_platform.monitor.reading import history, newest_sessions
+    from portfolio_platform.render.pipeline import history, newest_sessions
     from portfolio_platform.render import charts
 
     drawn = {}

@@ -24,7 +24,7 @@ def partition_metadata(home: Home, reports: DayReports, *, with_text: bool) -> d
 
 def _text(home: Home, report_id: str) -> str:
     from portfolio_platform.book.reports import by_id
-    from portfolio_platform.monitor.reading import rendered
+    from portfolio_platform.render.pipeline import rendered
 
     with home.book.reading() as connection:
         stored = by_id(connection, report_id)

@@ -122,7 +122,7 @@ def _watch(instance: "object", run_id: str, name: str, status: Status, ended: th
 
 def show(home: Home) -> None:
     """Print the newest report of each portfolio, and where to go from here."""
-    from portfolio_platform.monitor.reading import history, published_reports, write_page
+    from portfolio_platform.render.pipeline import history, published_reports, write_page
     from portfolio_platform.monitor.report import PortfolioMonitorReport
     from portfolio_platform.render.terminal import to_terminal
 

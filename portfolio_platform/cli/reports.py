@@ -26,7 +26,7 @@ def report(
 ) -> None:
     """Print the daily report of a portfolio. It is published to the book first, where its content is new."""
     with opened(home, as_of) as opened_home:
-        from portfolio_platform.monitor.reading import published_reports, rendered
+        from portfolio_platform.render.pipeline import published_reports, rendered
 
         wanted = ReportFormat.json if json else format_
         if provenance and wanted is not ReportFormat.json:
@@ -70,7 +70,7 @@ def _as_json(stored: "StoredReport", provenance: bool) -> str:
 
 
 def _print_text(home: "Home", stored: "list[StoredReport]") -> None:
-    from portfolio_platform.monitor.reading import history
+    from portfolio_platform.render.pipeline import history
     from portfolio_platform.monitor.report import PortfolioMonitorReport
     from portfolio_platform.render.terminal import to_terminal
 

@@ -7,6 +7,7 @@ imported where it runs, for that takes seconds.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from portfolio_platform.lake.columns import Column
@@ -33,6 +34,7 @@ _ORDERED = {
 """The later (or higher) column of each fact, and the one it is not before."""
 _MAY_BE_LATER_THAN_NOW = frozenset({"valid_until"})
 _BY_COMPLEMENT = frozenset({"resolves", "not_zero"})
+_NUMERIC = frozenset({"decimal", "number", "integer", "timestamp"})
 _SHARES = frozenset({"confidence", "win_rate"})
 
 
@@ -169,7 +171,7 @@ def validate_lake(lake: "Lake", fact: Fact, references: References) -> Validatio
     columns = ["row_id", *dict.fromkeys(expectation.column for expectation in suite_for(fact, references))]
     columns += [_ORDERED[fact.name][1]] if fact.name in _ORDERED else []
     rows = active.read(lake, fact, tuple(dict.fromkeys(columns)))
-    return validate(fact, _to_frame(rows), references)
+    return validate(fact, to_frame(rows), references)
 
 
 def read_references(lake: "Lake", as_of_ns: int, default_currency: str) -> References:
@@ -190,7 +192,7 @@ def read_references(lake: "Lake", as_of_ns: int, default_currency: str) -> Refer
     )
 
 
-def _to_frame(rows: Any) -> "pd.DataFrame":
+def to_frame(rows: Any) -> "pd.DataFrame":
     """Return Arrow rows as a frame; decimals become floats, which is near enough for ranges."""
     import pyarrow as pa
 
@@ -215,24 +217,23 @@ def _prepared(fact: Fact, frame: "pd.DataFrame", references: References, suite: 
     used = [*(item.column for item in suite), *(item.terms["other"] for item in suite if "other" in item.terms)]
     prepared = frame[[name for name in dict.fromkeys(used) if name in frame.columns]].copy()
     for column in fact.columns:
-        if (
-            column.name in prepared
-            and prepared[column.name].dtype == object
-            and column.kind in ("decimal", "number", "integer", "timestamp")
-        ):
-            prepared[column.name] = prepared[column.name].astype("float64")
+        if column.kind in _NUMERIC and column.name in prepared and prepared[column.name].dtype == object:
+            values = prepared[column.name]
+            whole = column.kind in ("timestamp", "integer") and values.notna().all()
+            prepared[column.name] = values.astype("int64" if whole else "float64")
     for item in suite:
         if item.column in prepared and item.check in _BY_COMPLEMENT:
             values = prepared[item.column]
             wrong = values == 0 if item.check == "not_zero" else ~values.isin(references.of(item.column) or ())
-            prepared[_aside(item)] = values.astype(object).where(wrong & values.notna(), None)
+            texts: pd.Series[str] = values.astype(object)
+            texts[~(wrong & values.notna())] = None
+            prepared[_aside(item)] = texts
     return prepared
 
 
 def _run(suite: tuple[Expectation, ...], frame: "pd.DataFrame") -> tuple[ExpectationResult, ...]:
     """Run expectations over a frame in a context of their own."""
-    import great_expectations
-
+    great_expectations: Any = import_module("great_expectations")
     context = great_expectations.get_context(mode="ephemeral")
     context.enable_analytics(False)
     context.variables.progress_bars = {"globally": False}
@@ -247,8 +248,7 @@ def _run(suite: tuple[Expectation, ...], frame: "pd.DataFrame") -> tuple[Expecta
 
 def _build(item: Expectation, place: int) -> Any:
     """Return the Great Expectations object of an expectation."""
-    from great_expectations import expectations as gxe
-
+    gxe: Any = import_module("great_expectations.expectations")
     meta: dict[str, Any] = {"meta": {"place": place}}
     terms = item.terms
     if item.check == "unique":

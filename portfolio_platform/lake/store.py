@@ -209,8 +209,11 @@ def _as_dictionaries(table: "pa.Table") -> "pa.Table":
     import pyarrow as pa
 
     for index, field in enumerate(table.schema):
-        if pa.types.is_string(field.type):
-            table = table.set_column(index, field.name, table.column(index).combine_chunks().dictionary_encode())
+        column = table.column(index)
+        if pa.types.is_dictionary(field.type) and any(chunk.dictionary.null_count for chunk in column.chunks):
+            column = column.cast(pa.string())  # a chunk without a value has a null in its dictionary, which cannot be unified
+        if pa.types.is_string(column.type):
+            table = table.set_column(index, field.name, column.combine_chunks().dictionary_encode())
     return table.unify_dictionaries()
 
 

@@ -110,9 +110,9 @@ def rolling_moments(returns: Float64, before: Sequence[float], periods: Int64) -
     volatility, sharpe = np.full(returns.size, np.nan), np.full(returns.size, np.nan)
     if known.size < WINDOW:
         return volatility, sharpe
-    windows = np.lib.stride_tricks.sliding_window_view(known, WINDOW)
-    deviation = np.array([window.std(ddof=1) for window in windows])
-    mean = np.array([window.mean() for window in windows])
+    # contiguous rows are summed as one window alone is, so that day after day gives the same digits
+    windows = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(known, WINDOW))
+    deviation, mean = windows.std(axis=1, ddof=1), windows.mean(axis=1)
     enough = seen >= WINDOW
     at = seen[enough] - WINDOW
     annual = np.sqrt(periods[enough].astype(np.float64))

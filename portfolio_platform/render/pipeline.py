@@ -1,4 +1,4 @@
-"""Reading published reports back, and rendering them with the history that their charts show."""
+"""From published reports to what a person reads: the current revision, and the history that its charts show."""
 
 import json
 from collections.abc import Callable
