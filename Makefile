@@ -17,6 +17,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 run: $(INSTALLED)
 	@$(BIN)/python -m sensors.run_now --sample sample_data
@@ -47,7 +48,7 @@ clean:
 	rm -rf "$(VENV)" .portfolio build *.egg-info
 
 # The first of these interpreters that is 3.11 or 3.12 makes the environment; PYTHON=... names another.
-$(INSTALLED): requirements.lock pyproject.toml
+$(BIN)/python:
 	@python=""; \
 	for candidate in $${PYTHON:-python3.12 python3.11 python3 python}; do \
 	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then python="$$candidate"; break; fi; \
@@ -55,8 +56,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	if [ -z "$$python" ]; then \
 	  echo "portfolio_platform needs Python 3.11 or 3.12, and none was found; install one, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 2; \
 	fi; \
-	echo "making the environment with $$("$$python" --version)"; \
-	"$$python" -m venv --clear "$(VENV)"; \
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
-	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
-	touch "$@"
+	echo "making the environment with $$("$$python" --version), once; this takes a minute or two"; \
+	"$$python" -m venv "$(VENV)"
+
+$(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch "$@"

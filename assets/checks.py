@@ -4,12 +4,15 @@ The suites are pure functions beside the tables they check; here they are run an
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from assets.ledger import FACTS
 from resources.platform import Platform
+
+if TYPE_CHECKING:
+    from portfolio_platform.lake.expectations import Validation
 
 IDENTITIES = {"cash": "portfolio_equity", "nav": "portfolio_equity", "pnl": "ledger_snapshots"}
 SAID = {
@@ -30,20 +33,32 @@ SAID = {
 )
 def expectations(platform: Platform) -> Iterator[dg.AssetCheckResult]:
     """Run each fact's suite over its rows in force."""
-    from portfolio_platform.lake.expectations import validate_all
+    from portfolio_platform.days import nanoseconds
+    from portfolio_platform.lake.expectations import read_references, validate_lake
 
-    for fact, validation in validate_all(platform.open(), FACTS).items():
-        rows = [
-            dg.TableRecord({"expectation": item.name, "column": item.column, "held": item.success, "unexpected": item.unexpected_count})
-            for item in validation.results
-        ]
+    home = platform.open()
+    references = read_references(home.lake, nanoseconds(home.clock.now()), home.policy().accounting.default_currency)
+    for fact in FACTS:
+        validation = validate_lake(home.lake, fact, references)
         yield dg.AssetCheckResult(
-            asset_key=fact,
+            asset_key=fact.name,
             check_name="expectations",
             passed=validation.success,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"results": dg.MetadataValue.table(rows)} if rows else {},
+            metadata=_shown(validation),
         )
+
+
+def _shown(validation: "Validation") -> dict[str, Any]:
+    """Return how each expectation went, as a table, and what only deserves a warning."""
+    columns = ("expectation", "column", "severity", "held", "unexpected", "examples")
+    rows = [
+        (item.name, item.column, item.severity, item.success, item.unexpected_count, item.crashed or ", ".join(item.examples))
+        for item in validation.results
+    ]
+    records = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows]
+    shown: dict[str, Any] = {"rows": validation.rows, "warnings": len(validation.warnings)}
+    return shown | ({"results": dg.MetadataValue.table(records)} if records else {})
 
 
 @dg.multi_asset_check(
@@ -52,14 +67,15 @@ def expectations(platform: Platform) -> Iterator[dg.AssetCheckResult]:
 )
 def identities(platform: Platform) -> Iterator[dg.AssetCheckResult]:
     """Check the accounting's identities over every session."""
-    from portfolio_platform.ledger.identities import check_identities
+    from portfolio_platform.ledger.checking import check_identities
 
-    for result in check_identities(platform.open()):
-        shown: dict[str, Any] = {"checked": result.checked, "worst_difference": result.worst_difference, "tolerance": result.tolerance}
+    for name, result in check_identities(platform.open()).items():
+        shown: dict[str, Any] = {
+            "checked": result.checked,
+            "skipped": result.skipped,
+            "worst_difference": result.worst_difference,
+            "tolerance": result.tolerance,
+        }
         if result.failures:
             shown["failures"] = dg.MetadataValue.md("\n".join(f"- {text}" for text in result.failures))
-        yield dg.AssetCheckResult(
-            asset_key=IDENTITIES[result.name], check_name=f"{result.name}_identity", passed=result.success, metadata=shown
-        )
-
-
+        yield dg.AssetCheckResult(asset_key=IDENTITIES[name], check_name=f"{name}_identity", passed=result.success, metadata=shown)

@@ -100,7 +100,11 @@ def _walk(
     total: Float64,
     dense: Float64,
     net: Float64,
-    out: Any,
+    session: Int64,
+    dimension: Any,
+    code: Int64,
+    exposure: Float64,
+    net_exposure: Float64,
 ) -> int:  # pragma: no cover - compiled
     written = 0
     for s in range(start.size - 1):
@@ -121,8 +125,8 @@ def _walk(
                 net[group[i, d]] += value[i]
             for g in range(sizes[d]):
                 if dense[g] != 0.0:
-                    out[written, 0], out[written, 1], out[written, 2] = s, d, g
-                    out[written, 3], out[written, 4] = dense[g], net[g]
+                    session[written], dimension[written], code[written] = s, d, g
+                    exposure[written], net_exposure[written] = dense[g], net[g]
                     written += 1
             if status[s] == 0:
                 top[s, d], counts[s, d] = _figures(dense[: sizes[d]], total[s], unclassified[d], figures[s, d])
@@ -157,7 +161,9 @@ def concentration(exposures: Exposures, equity: Float64) -> Concentration:
     figures = np.full((sessions, dims, FIGURES), np.nan)
     top, counts = np.full((sessions, dims), -1, np.int64), np.zeros((sessions, dims), np.int64)
     status, total = np.zeros(sessions, np.int64), np.zeros(sessions)
-    rows = np.empty((_count_groups(start, exposures.group, sizes), 5))
+    most = _count_groups(start, exposures.group, sizes)
+    session, dimension, code = np.empty(most, np.int64), np.empty(most, np.int8), np.empty(most, np.int64)
+    exposure, net = np.empty(most), np.empty(most)
     width = int(sizes.max())
     written = _walk(
         start,
@@ -174,10 +180,12 @@ def concentration(exposures: Exposures, equity: Float64) -> Concentration:
         total,
         np.empty(width),
         np.empty(width),
-        rows,
+        session,
+        dimension,
+        code,
+        exposure,
+        net,
     )
-    rows = rows[:written]
-    codes = rows[:, :3].astype(np.int64)
     return Concentration(
-        figures, top, counts, status, codes[:, 0], codes[:, 1].astype(np.int8), codes[:, 2], rows[:, 3], rows[:, 4], total
+        figures, top, counts, status, session[:written], dimension[:written], code[:written], exposure[:written], net[:written], total
     )

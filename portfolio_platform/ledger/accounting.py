@@ -80,32 +80,52 @@ def run(fills: pa.Table, actions: Actions, known: Reference, carried: Carried | 
     Fills are a table with `inputs.FILL_COLUMNS`, in any order. Positions whose symbol needs more than 64 bits run on
     the exact path, all others on the compiled one.
     """
+    ready = _prepare(fills, actions, known, carried)
+    passes = [(members, before, kernel.account(events, before)) for members, before, events in ready.batches]
+    return Account(
+        positions=ready.positions,
+        tags=ready.keys.tags,
+        first_day=ready.first_day,
+        changes=_changes(passes, carried, ready.carried_at),
+        trip_quantity=_joined([result.trip_quantity for _, _, result in passes]),
+        trip_floats=_joined([result.trip_floats for _, _, result in passes]),
+        trip_integers=_joined([result.trip_integers for _, _, result in passes]),
+        end=_end(passes, ready.positions.size),
+        fill_row_ids=fills["row_id"],
+        carried_row_ids=carried.row_ids if carried else np.empty(0, dtype=object),
+    )
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What the kernel runs on: the 64-bit batch and the exact one, each with its members, its state before and its events."""
+
+    positions: Positions
+    keys: Keys
+    first_day: Int64
+    carried_at: Int64
+    batches: list[tuple[npt.NDArray[np.bool_], kernel.State, kernel.Events]]
+
+
+def _prepare(fills: pa.Table, actions: Actions, known: Reference, carried: Carried | None) -> _Ready:
+    """Return the kernel's batches; the fills as arrays, as large as the events, are gone when it runs."""
     arrays, keys, carried_at = key_fills(fills, known, carried.keys if carried else None)
     quantities = carried.quantities if carried else None
     positions, *parts = scale_positions(arrays, keys, known, actions, quantities, np.repeat(carried_at, kernel.STATE_QUANTITIES))
     first_day, first_ts = _first_fills(arrays, positions.size, carried, carried_at)
-    passes = []
+    batches = []
     for exact in (False, True):
         members = positions.exact == exact
         if not members.any() and not (positions.size == 0 and not exact):
             continue
         events = build_events(arrays, positions, (parts[0], parts[1]), actions, first_ts, members)
-        before = _before(positions, keys, carried, carried_at, members, exact, len(fills))
-        result = kernel.account(events, before)
-        passes.append((members, before, result))
-    changes = _changes(passes, carried, carried_at)
-    return Account(
-        positions=positions,
-        tags=keys.tags,
-        first_day=first_day,
-        changes=changes,
-        trip_quantity=np.concatenate([result.trip_quantity for _, _, result in passes]),
-        trip_floats=np.concatenate([result.trip_floats for _, _, result in passes]),
-        trip_integers=np.concatenate([result.trip_integers for _, _, result in passes]),
-        end=_end(passes, positions.size),
-        fill_row_ids=arrays.row_id,
-        carried_row_ids=carried.row_ids if carried else np.empty(0, dtype=object),
-    )
+        batches.append((members, _before(positions, keys, carried, carried_at, members, exact, len(fills)), events))
+    return _Ready(positions, keys, first_day, carried_at, batches)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Return arrays end to end; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _first_fills(fills: Fills, size: int, carried: Carried | None, carried_at: Int64) -> tuple[Int64, Int64]:

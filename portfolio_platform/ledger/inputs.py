@@ -79,13 +79,12 @@ class Fills:
     """Fills as arrays in file order, with names as codes into sorted lists."""
 
     ts: Int64
-    day: Int64
     position: Int64
     tag: Int64
     price: Float64
     fee: Float64
     stop: Float64
-    sign: Int64
+    sign: npt.NDArray[np.int8]
     quantity: pa.ChunkedArray
     row_id: pa.ChunkedArray
 
@@ -170,17 +169,15 @@ def key_fills(fills: pa.Table, known: Reference, carried: Keys | None) -> tuple[
     tag, tags = _tags(fills, old.tags)
     keys = Keys(_take(portfolios, p), _take(strategies, s), _take(symbols, y), _take(currencies, c), tags)
     side, sides = encode(fills["side"])
-    signs = np.array([1 if name == "buy" else -1 for name in sides], dtype=np.int64)
-    ts = fills["ts"].to_numpy()
+    signs = np.array([1 if name == "buy" else -1 for name in sides], dtype=np.int8)
     arrays = Fills(
-        ts=ts,
-        day=day_number(ts),
+        ts=fills["ts"].to_numpy(),
         position=np.searchsorted(distinct, combined),
         tag=tag,
         price=to_floats(fills["price"]),
         fee=np.nan_to_num(to_floats(fills["fee"]), nan=0.0),
         stop=to_floats(fills["stop_price"]),
-        sign=signs[side] if side.size else side,
+        sign=signs[side] if side.size else signs,
         quantity=fills["quantity"],
         row_id=fills["row_id"],
     )

@@ -375,8 +375,11 @@ def apply_event(
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def sizes(events: Events, before: State) -> tuple[int, int]:  # pragma: no cover - compiled
-    """Return the number of change points and the most lots that one position can have."""
+def sizes(events: Events, before: State) -> tuple[int, int, int]:  # pragma: no cover - compiled
+    """Return the number of change points, the most lots that one position can have, and the most round trips of all.
+
+    A fill makes a position flat once at most, and a match ends a lot or what the fill closes.
+    """
     changes, longest = 0, 1
     for p in range(events.start.size - 1):
         held = before.lot_start[p + 1] - before.lot_start[p]
@@ -384,13 +387,13 @@ def sizes(events: Events, before: State) -> tuple[int, int]:  # pragma: no cover
         for i in range(events.start[p], events.start[p + 1]):
             if i + 1 == events.start[p + 1] or events.day[i + 1] != events.day[i]:
                 changes += 1
-    return changes, longest
+    return changes, longest, before.lot_quantity.size + 3 * events.quantity.size
 
 
 def _account(events: Events, before: State) -> Pass:
     n_positions = events.start.size - 1
     dtype = events.quantity.dtype
-    n_changes, longest = sizes(events, before)
+    n_changes, longest, most = sizes(events, before)
     cp_position, cp_day = np.empty(n_changes, np.int64), np.empty(n_changes, np.int64)
     cp_quantity, cp_fill_ts, cp_tag = np.empty(n_changes, dtype), np.empty(n_changes, np.int64), np.empty(n_changes, np.int64)
     cp_floats, cp_group_start = np.empty((n_changes, CP_FLOATS), np.float64), np.zeros(n_changes + 1, np.int64)
@@ -403,16 +406,14 @@ def _account(events: Events, before: State) -> Pass:
         np.empty(longest, dtype),
         np.zeros(4, np.int64),
     )
-    trips = Trips(np.empty(64, dtype), np.empty((64, 4), np.float64), np.empty((64, 8), np.int64))
+    # room for the most: memory that is never written to is never taken, and growing would take twice what is needed
+    trips = Trips(np.empty(most, dtype), np.empty((most, 4), np.float64), np.empty((most, 8), np.int64))
     quantities, floats, integers = before.quantities.copy(), before.floats.copy(), before.integers.copy()
     end_start, end_quantity = np.zeros(n_positions + 1, np.int64), np.empty(64, dtype)
     end_floats, end_integers = np.empty((64, 2), np.float64), np.empty((64, 3), np.int64)
     n_cp, n_group, n_end = 0, 0, 0
     for p in range(n_positions):
         load_lots(lots, before, p)
-        # a fill ends at most one trip; a match ends a lot or the fill: so many trips can come at most
-        most = lots.cursor[TRIPS] + lots.cursor[TAIL] + 3 * (events.start[p + 1] - events.start[p])
-        trips = Trips(room(trips.quantity, most), room(trips.floats, most), room(trips.integers, most))
         cash = 0.0
         for i in range(events.start[p], events.start[p + 1]):
             cash += apply_event(events, i, p, quantities[p], floats[p], integers[p], lots, trips)

@@ -123,7 +123,9 @@ def _expand(
     bar_day: Int64,
     first: int,
     uses_bars: Any,
-    rows: Any,
+    session: Int64,
+    position: Int64,
+    change: Int64,
     mark: Float64,
     mark_day: Int64,
     source: Any,
@@ -149,7 +151,7 @@ def _expand(
             for p in range(owner_start[k], owner_start[k + 1]):
                 if at[p] < change_start[p]:
                     continue
-                rows[n, 0], rows[n, 1], rows[n, 2] = s, p, at[p]
+                session[n], position[n], change[n] = s, p, at[p]
                 filled = (newest[shared[p]] - 1) // NANOSECONDS_PER_DAY
                 barred = bar_day[symbol[p], day - first] if uses_bars[p] else NO_DAY
                 if barred >= filled:
@@ -165,7 +167,7 @@ def mark_sessions(account: Account, grid: Grid, bars: Series, fx: Series, known:
     change_start = np.searchsorted(changes.position, np.arange(positions.size + 1))
     owner_start = np.searchsorted(_rank(positions.portfolio, grid.portfolios), np.arange(len(grid.portfolios) + 1))
     size = _count(grid.start, grid.days, owner_start, change_start, changes.day)
-    rows = np.empty((size, 3), np.int64)
+    session, position, change = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
     mark, mark_day, source = np.empty(size), np.empty(size, np.int64), np.empty(size, np.int8)
     symbol = _rank(positions.symbol, bars.names)
     quoted = np.array([known.currency.get(name) or currency for name, currency in zip(positions.symbol, positions.currency, strict=True)])
@@ -183,12 +185,13 @@ def mark_sessions(account: Account, grid: Grid, bars: Series, fx: Series, known:
         bars.day,
         bars.first,
         quoted == positions.currency if positions.size else np.empty(0, bool),
-        rows,
+        session,
+        position,
+        change,
         mark,
         mark_day,
         source,
     )
-    session, position, change = np.ascontiguousarray(rows.T)
     day = grid.days[session]
     units = kernel.all_units(changes.quantity, positions.places[changes.position])[change]
     multiplier = positions.multiplier[position]

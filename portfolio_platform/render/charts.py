@@ -5,12 +5,13 @@ No text from outside is drawn.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from portfolio_platform.render import formats
 from portfolio_platform.render import svg as drawing
 from portfolio_platform.render.series import NORMAL, Floats, History
 from portfolio_platform.render.words import REGIMES
@@ -24,15 +25,19 @@ NAMES: tuple[ChartName, ...] = ("equity", "underwater", "exposure", "concentrati
 TITLES: dict[ChartName, str] = {
     "equity": "Equity and high-water mark",
     "underwater": "Under water, and the drawdown regime",
-    "exposure": "Exposure, of equity",
-    "concentration": "Concentration over time",
+    "exposure": "Gross and net exposure",
+    "concentration": "Concentration",
 }
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = "#1b1e23", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
-REGIME_LOOKS = {"defensive": (ORANGE, "////"), "risk_off": (VERMILION, "xxxx"), "probation": (SKY, "....")}
+REGIME_LOOKS = {"defensive": (ORANGE, "////"), "risk_off": (VERMILION, "xxxx"), "probation": (SKY, "||||")}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH_STEPS = (1, 2, 3, 6, 12, 24, 60, 120)
 _DAY_STEPS = (1, 2, 7, 14)
 _MOST_TICKS = 9
+SMOOTHED = 20
+"""Sessions of the trailing median that is drawn over a jumpy series; the series itself is drawn too, in full."""
+MANY = 6 * SMOOTHED
+
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -94,14 +99,15 @@ def nothing_to_draw(history: History, series: Sequence[Floats]) -> str:
 def _equity(history: History, figure: "Figure") -> None:
     axes = figure.add_subplot()
     days, mark = _numbers(history), history.high_water_equity
-    axes.plot(days, mark, color=ORANGE, linewidth=1.3, linestyle=(0, (4, 1.5)), drawstyle="steps-post", label="High-water mark")
+    named = _last("High-water mark", mark, short_money)
+    axes.plot(days, mark, color=ORANGE, linewidth=1.3, linestyle=(0, (4, 1.5)), drawstyle="steps-post", label=named)
     axes.fill_between(days, history.equity, mark, where=np.isfinite(mark).tolist(), color=ORANGE, alpha=0.12, linewidth=0)
-    axes.plot(days, history.equity, color=BLUE, linewidth=1.3, label="Equity")
+    axes.plot(days, history.equity, color=BLUE, linewidth=1.3, label=_last("Equity", history.equity, short_money))
     moved = np.flatnonzero(np.isfinite(history.net_flow) & (history.net_flow != 0.0))
     for sign, marker, label in ((1.0, "^", "Money in"), (-1.0, "v", "Money out")):
         places = moved[history.net_flow[moved] * sign > 0.0]
         if places.size:
-            style = {"marker": marker, "linestyle": "none", "markersize": 6, "clip_on": False, "zorder": 5}
+            style: dict[str, Any] = {"marker": marker, "linestyle": "none", "markersize": 6, "clip_on": False, "zorder": 5}
             axes.plot(days[places], history.equity[places], color=BLACK, markerfacecolor="white", label=label, **style)
     axes.yaxis.set_major_formatter(lambda amount, _: short_money(amount))
     _finish(axes, days)
@@ -112,10 +118,10 @@ def _underwater(history: History, figure: "Figure") -> None:
 
     axes, ribbon = figure.subplots(2, 1, sharex=True, height_ratios=[8, 1])
     days, below = _numbers(history), -history.drawdown
-    axes.fill_between(days, below, 0.0, where=np.isfinite(below).tolist(), color=BLUE, alpha=0.22, linewidth=0)
-    axes.plot(days, below, color=BLUE, linewidth=1.1)
+    axes.fill_between(days, below, 0.0, where=np.isfinite(below).tolist(), color=BLACK, alpha=0.10, linewidth=0)
+    axes.plot(days, below, color=BLACK, linewidth=1.0)
     worst = int(np.nanargmin(below))
-    axes.plot(days[worst], below[worst], "o", color=BLUE, markersize=4, markerfacecolor="white")
+    axes.plot(days[worst], below[worst], "o", color=BLACK, markersize=4, markerfacecolor="white")
     right = days[worst] > (days[0] + days[-1]) / 2
     axes.annotate(
         f"deepest {short_percent(below[worst])}, {history.days[worst].isoformat()}",
@@ -152,11 +158,9 @@ def _underwater(history: History, figure: "Figure") -> None:
 
 def _exposure(history: History, figure: "Figure") -> None:
     axes, days = figure.add_subplot(), _numbers(history)
-    gross, net = history.gross_exposure_pct, history.net_exposure_pct
     axes.axhline(0.0, color="#8a8f98", linewidth=0.8)
-    axes.fill_between(days, gross, 0.0, where=np.isfinite(gross).tolist(), color=SKY, alpha=0.25, linewidth=0, step="post")
-    axes.plot(days, gross, color=BLUE, linewidth=1.0, label="Gross", drawstyle="steps-post")
-    axes.plot(days, net, color=VERMILION, linewidth=1.0, linestyle=(0, (3, 1)), label="Net", drawstyle="steps-post")
+    _jumpy(axes, days, history.gross_exposure_pct, "Gross", BLUE)
+    _jumpy(axes, days, history.net_exposure_pct, "Net", VERMILION, (0, (4, 1)))
     axes.yaxis.set_major_formatter(lambda share, _: short_percent(share))
     _finish(axes, days)
 
@@ -164,16 +168,48 @@ def _exposure(history: History, figure: "Figure") -> None:
 def _concentration(history: History, figure: "Figure") -> None:
     above, below = figure.subplots(2, 1, sharex=True)
     days = _numbers(history)
-    above.plot(days, history.effective_symbols, color=GREEN, linewidth=1.1, label="Effective number of symbols", drawstyle="steps-post")
+    _jumpy(above, days, history.effective_symbols, "Effective number of symbols", GREEN, last=lambda held: f"{held:.2f}")
     above.set_ylim(bottom=0.0)
     above.tick_params(axis="x", length=0)
     above.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=1)
-    template, symbol = history.top_template_share, history.top_symbol_share
-    below.plot(days, template, color=ORANGE, linewidth=1.1, linestyle=(0, (3, 1)), label="Largest template", drawstyle="steps-post")
-    below.plot(days, symbol, color=BLUE, linewidth=1.1, label="Largest symbol, of gross exposure", drawstyle="steps-post")
+    _jumpy(below, days, history.top_template_share, "Largest template, of gross", ORANGE, (0, (4, 1)))
+    _jumpy(below, days, history.top_symbol_share, "Largest symbol", BLUE)
     below.set_ylim(0.0, 1.05)
     below.yaxis.set_major_formatter(lambda share, _: short_percent(share))
     _finish(below, days)
+
+
+def _jumpy(
+    axes: "Axes",
+    days: Floats,
+    values: Floats,
+    label: str,
+    colour: str,
+    style: str | tuple[int, tuple[float, ...]] = "-",
+    last: Callable[[float], str] | None = None,
+) -> None:
+    """Draw every session as a thin step line, and where there are many their trailing median as a thick one."""
+    many = len(values) > MANY
+    named = _last(label, values, last or formats.percent)
+    thin: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.45} if many else {"linewidth": 1.3, "linestyle": style, "label": named}
+    axes.plot(days, values, color=colour, drawstyle="steps-post", **thin)
+    if many:
+        axes.plot(days, trailing_median(values, SMOOTHED), color=colour, linewidth=1.6, linestyle=style, label=named)
+
+
+def trailing_median(values: Floats, window: int) -> Floats:
+    """Return the median of the known values among each and the ones before it, NaN where fewer than half are known."""
+    padded = np.concatenate([np.full(window - 1, math.nan), values])
+    ordered = np.sort(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)  # NaN sorts last
+    known = np.isfinite(ordered).sum(axis=1)
+    row = np.arange(len(values))
+    middle = (ordered[row, np.maximum(known - 1, 0) // 2] + ordered[row, np.minimum(known // 2, window - 1)]) / 2.0
+    return np.where(known * 2 >= window, middle, math.nan)
+
+
+def _last(label: str, values: Floats, spelled: Callable[[float], str]) -> str:
+    """Return a legend's label with the series' last value."""
+    return f"{label}: {spelled(float(values[-1]))}" if math.isfinite(values[-1]) else f"{label}: last not known"
 
 
 def _finish(axes: "Axes", days: Floats) -> None:

@@ -13,10 +13,12 @@ from portfolio_platform.render.text import one_line
 
 NULL = "–"
 MINUS = "−"
+ARROWS = "▲▼"
 UNCHANGED, ALMOST_UNCHANGED = "=", "≈ 0"
 NOISE = 1e-12
 PERCENT, MONEY, COUNT, RATIO, SIGMA = "fraction", "base currency", "count", "1", "sigma"
 Tone = Literal["better", "worse", ""]
+Over = Literal["day", "week"]
 
 _DIGITS = {
     "daily_return": 2,
@@ -40,19 +42,26 @@ _MONTHS = ("January", "February", "March", "April", "May", "June")
 _MONTHS += ("July", "August", "September", "October", "November", "December")
 
 
+def _has_digits(text: str) -> bool:
+    return any(char in "123456789" for char in text)
+
+
 def number(value: float | None, digits: int) -> str:
     """Return a number with thousands separators and a true minus sign; an en dash where there is none."""
     if value is None or not math.isfinite(value):
         return NULL
     text = f"{value:,.{digits}f}"
     if text.startswith("-"):
-        return (MINUS if any(char in "123456789" for char in text) else "") + text[1:]
+        return (MINUS if _has_digits(text) else "") + text[1:]
     return text
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """Return a fraction as a percentage: 0.06 is '6.0 %'."""
-    return NULL if value is None or not math.isfinite(value) else f"{number(value * 100.0, digits)} %"
+    """Return a fraction as a percentage: 0.06 is '6.0 %'; '≈ 0.0 %' is not zero, but too small to write."""
+    if value is None or not math.isfinite(value):
+        return NULL
+    text = f"{number(value * 100.0, digits)} %"
+    return text if abs(value) <= NOISE or _has_digits(text) else f"≈ {text}"
 
 
 def money(value: float | None, currency: str = "") -> str:
@@ -112,7 +121,7 @@ def value_or_reason(figure: Figure, currency: str = "") -> str:
     return f"{NULL} ({one_line(figure.reason) or 'no reason given'})" if text == NULL else text
 
 
-def change(figure: Figure, over: Literal["day", "week"]) -> str:
+def change(figure: Figure, over: Over) -> str:
     """Return how a figure changed: an arrow, a sign and the size; '=' for no change, '≈ 0' for one too small to write.
 
     The change of a percentage is in percentage points ('pp').
@@ -123,7 +132,7 @@ def change(figure: Figure, over: Literal["day", "week"]) -> str:
     if abs(delta) <= NOISE * max(1.0, abs(figure.value or 0.0)):
         return UNCHANGED
     text = _size(figure, abs(delta))
-    if not any(char in "123456789" for char in text):
+    if not _has_digits(text):
         return ALMOST_UNCHANGED
     return f"▲ +{text}" if delta > 0.0 else f"▼ {MINUS}{text}"
 
@@ -139,10 +148,10 @@ def _size(figure: Figure, size: float) -> str:
     return f"{number(size, digits)} σ" if figure.unit == SIGMA else number(size, digits)
 
 
-def tone(figure: Figure, over: Literal["day", "week"]) -> Tone:
+def tone(figure: Figure, over: Over) -> Tone:
     """Say whether a change is for the better; empty where that is a matter of view (more exposure is neither)."""
     text = change(figure, over)
-    if text[0] not in "▲▼":
+    if text[0] not in ARROWS:
         return ""
     if figure.name in _BETTER_UP:
         return "better" if text[0] == "▲" else "worse"

@@ -1,6 +1,7 @@
 """The report as GitHub-flavoured Markdown: two minutes to read, every cell escaped."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from portfolio_platform.monitor.report import Figure, PortfolioMonitorReport
 from portfolio_platform.render import formats, words
@@ -50,8 +51,7 @@ def _under_title(report: PortfolioMonitorReport) -> str:
 
 def _transition(report: PortfolioMonitorReport) -> str:
     state = report.drawdown
-    text = f"went from {state.transition}" if state.transition else f"for {state.sessions_in_regime:,} sessions"
-    return f" ({md(text)})."
+    return f" ({md(f'from {state.transition}' if state.transition else words.since_when(report))})."
 
 
 def table(heads: Sequence[str], aligns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -70,15 +70,19 @@ def _changes(report: PortfolioMonitorReport) -> str:
 
 
 def _figures(report: PortfolioMonitorReport, figures: Sequence[Figure]) -> str:
-    day = report.previous_session.isoformat() if report.previous_session else "session before"
-    week = report.week_session.isoformat() if report.week_session else "week before"
-    known = [figure for figure in figures if figure.value is not None]
+    columns: tuple[tuple[formats.Over, date | None], ...] = (("day", report.previous_session), ("week", report.week_session))
     rows = [
-        (figure.label, formats.value(figure, report.base_currency), formats.change(figure, "day"), formats.change(figure, "week"))
-        for figure in known
+        (
+            figure.label,
+            formats.value(figure, report.base_currency),
+            *(formats.change(figure, over) for over, session in columns if session),
+        )
+        for figure in figures
+        if figure.value is not None
     ]
-    unknown = [sentence for sentence in words.not_known_of(figures)]
-    parts = [table(("", "Value", f"since {day}", f"since {week}"), (LEFT, RIGHT, RIGHT, RIGHT), rows)] if rows else []
+    heads = ["", "Value", *(f"since {session.isoformat()}" for _, session in columns if session)]
+    unknown = words.not_known_of(figures)
+    parts = [table(heads, (LEFT, *[RIGHT] * (len(heads) - 1)), rows)] if rows else []
     parts += [f"Not known: {' '.join(md(sentence) for sentence in unknown)}"] if unknown else []
     return "\n\n".join(parts)
 

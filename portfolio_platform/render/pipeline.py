@@ -1,6 +1,5 @@
 """From published reports to what a person reads: the current revision, and the history that its charts show."""
 
-import json
 from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
@@ -74,9 +73,10 @@ def rendered(home: Home, stored: StoredReport, wanted: str) -> str:
 
         return to_markdown(report)
     from portfolio_platform.render.html import to_html
+    from portfolio_platform.render.provenance import Provenance
 
-    provenance = {**json.loads(stored.provenance), "published_at": stored.published_at, "revision": stored.revision}
-    return to_html(report, history(home, stored.portfolio, stored.day), content_hash=stored.content_hash, provenance=provenance)
+    provenance = Provenance.from_json(stored.provenance, report_id=stored.id, revision=stored.revision, published_at=stored.published_at)
+    return to_html(report, history(home, stored.portfolio, stored.day), provenance)
 
 
 def write_page(home: Home, stored: StoredReport) -> "Path":

@@ -5,13 +5,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Draw = Callable[["Figure"], None]
-SVG_SIZE = (6.4, 2.9)
+SVG_SIZE = (5.8, 2.75)
 PNG_SIZE = (9.0, 3.2)
 PNG_DPI = 100
 FONT = "DejaVu Sans"
@@ -23,7 +23,7 @@ _PATH = re.compile(r' d="([^"]*)"')
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 _IDENTITY = re.compile(r'( id="| xlink:href="#|url\(#)')
 _EMPTY_LINES = re.compile(r">\s+<")
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "path",
     "font.family": [FONT],
     "font.size": 8.5,
@@ -57,7 +57,8 @@ def _settings(salt: str) -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**_SETTINGS, "svg.hashsalt": salt})
+        matplotlib.rcParams.update(_SETTINGS)
+        matplotlib.rcParams["svg.hashsalt"] = salt
         yield
 
 
@@ -100,4 +101,4 @@ def png(draw: Draw, name: str) -> bytes:
 
 
 def _rounded(found: re.Match[str]) -> str:
-    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+    return f"{round(float(found[0]), 2) + 0.0:.2f}".rstrip("0").rstrip(".")

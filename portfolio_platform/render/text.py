@@ -9,9 +9,9 @@ import unicodedata
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _SPACE = re.compile(r"\s+")
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_MARKDOWN = re.compile(r"([\\`*\[\](){}#|~!$])")
+_MARKDOWN = re.compile(r"([\\`*\[\]#|~$])")
 _OUTER_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-_LINE_START = re.compile(r"^(\d*)([-+=.)])")
+_LINE_START = re.compile(r"^(\d+[.)](?=\s|$)|[-+](?=\s|$)|[-=]+$)")
 
 
 def one_line(text: str) -> str:
@@ -30,4 +30,8 @@ def markdown_text(text: str) -> str:
     safe = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     safe = _OUTER_UNDERSCORE.sub(r"\\_", _MARKDOWN.sub(r"\\\1", safe))
     safe = safe.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
-    return _LINE_START.sub(r"\1\\\2", safe)
+    return _LINE_START.sub(_not_a_list, safe)
+
+
+def _not_a_list(found: re.Match[str]) -> str:
+    return f"{found[0][:-1]}\\{found[0][-1]}"

@@ -57,7 +57,7 @@ def verdict(report: PortfolioMonitorReport) -> tuple[str, ...]:
 def _regime(report: PortfolioMonitorReport) -> str:
     state = report.drawdown
     name = REGIMES.get(state.regime, one_line(state.regime))
-    since = "since this session" if state.transition else f"for {_sessions(state.sessions_in_regime)}"
+    since = since_when(report)
     drawdown, under = find(state.figures, "drawdown"), find(state.figures, "under_water_days")
     text = f"The drawdown regime is {name}, {since}."
     if drawdown is None or drawdown.value is None:
@@ -65,9 +65,24 @@ def _regime(report: PortfolioMonitorReport) -> str:
         return f"{text} The drawdown is not known: {reason or 'no reason given'}."
     if drawdown.value <= 0.0:
         return f"{text} The portfolio stands at its high-water mark."
-    week = f" ({formats.change(drawdown, 'week')} in a week)" if drawdown.change_week is not None else ""
+    week = _deeper(drawdown)
     below = f", {_sessions(int(under.value))} under water" if under is not None and under.value is not None else ""
     return f"{text} Drawdown is {formats.value(drawdown)}{week}{below}."
+
+
+def _deeper(drawdown: Figure) -> str:
+    text = formats.change(drawdown, "week")
+    if text == formats.NULL:
+        return ""
+    if text[0] not in formats.ARROWS:
+        return " (as a week ago)"
+    return f" ({text[3:]} {'deeper' if text[0] == formats.ARROWS[0] else 'less'} than a week ago)"
+
+
+def since_when(report: PortfolioMonitorReport) -> str:
+    """Return how long the regime has held."""
+    state = report.drawdown
+    return "since this session" if state.transition or not state.sessions_in_regime else f"for {_sessions(state.sessions_in_regime)}"
 
 
 def _return(report: PortfolioMonitorReport) -> str:
@@ -77,10 +92,13 @@ def _return(report: PortfolioMonitorReport) -> str:
     text = f"Equity is {formats.value(equity, report.base_currency)}"
     if made is None or made.value is None:
         return f"{text}; the day's return is not known: {one_line(made.reason) if made else 'the report has none'}."
-    size = formats.percent(abs(made.value), 2)
-    moved = "unchanged on the day" if size == "0.00 %" else f"{'up' if made.value > 0 else 'down'} {size} on the day"
     week = week_return(report)
-    return f"{text}, {moved}{'' if week is None else f' and {formats.percent(week, 2)} in a week'}, flows not counted."
+    return f"{text}, {_up_or_down(made.value)} on the day{'' if week is None else f' and {_up_or_down(week)} in a week'}, flows not counted."
+
+
+def _up_or_down(fraction: float) -> str:
+    size = formats.percent(abs(fraction), 2)
+    return "unchanged" if size in ("0.00 %", "≈ 0.00 %") else f"{'up' if fraction > 0 else 'down'} {size}"
 
 
 def week_return(report: PortfolioMonitorReport) -> float | None:

@@ -17,7 +17,8 @@ AS_OF = TS + 10**15
 REFERENCES = References(AS_OF, frozenset({"AAPL"}), frozenset({"core"}), frozenset({"S1", "S2"}), frozenset({"USD"}))
 
 _VALUES: dict[str, Any] = {
-    "ts": TS, "decision_ts": TS - 5, "valid_until": TS + 5, "portfolio": "core", "symbol": "AAPL", "currency": "USD", "base_currency": "USD",
+    "ts": TS, "decision_ts": TS - 5, "valid_until": TS + 5,
+    "portfolio": "core", "symbol": "AAPL", "currency": "USD", "base_currency": "USD",
     "signal_id": "S1", "high": 12.0, "low": 9.0, "amount": 5.0, "confidence": 0.5, "win_rate": 0.5,
 }  # fmt: skip
 _PLAIN = {"text": "x", "decimal": 10.0, "timestamp": TS, "integer": 3, "number": 1.0, "flag": True}
