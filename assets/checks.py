@@ -24,6 +24,7 @@ SAID = {
 
 @dg.multi_asset_check(
     name="expectations",
+    can_subset=True,
     specs=[
         dg.AssetCheckSpec(
             "expectations", asset=fact.name, blocking=True, description=f"What must hold of every row of {fact.name} that is in force."
@@ -31,14 +32,15 @@ SAID = {
         for fact in FACTS
     ],
 )
-def expectations(platform: Platform) -> Iterator[dg.AssetCheckResult]:
+def expectations(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
     """Run each fact's suite over its rows in force."""
     from portfolio_platform.days import nanoseconds
     from portfolio_platform.lake.expectations import read_references, validate_lake
 
     home = platform.open()
     references = read_references(home.lake, nanoseconds(home.clock.now()), home.policy().accounting.default_currency)
-    for fact in FACTS:
+    selected = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
+    for fact in (fact for fact in FACTS if fact.name in selected):
         validation = validate_lake(home.lake, fact, references)
         yield dg.AssetCheckResult(
             asset_key=fact.name,
@@ -63,13 +65,17 @@ def _shown(validation: "Validation") -> dict[str, Any]:
 
 @dg.multi_asset_check(
     name="identities",
+    can_subset=True,
     specs=[dg.AssetCheckSpec(f"{name}_identity", asset=asset, blocking=True, description=SAID[name]) for name, asset in IDENTITIES.items()],
 )
-def identities(platform: Platform) -> Iterator[dg.AssetCheckResult]:
+def identities(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
     """Check the accounting's identities over every session."""
     from portfolio_platform.ledger.checking import check_identities
 
+    selected = {key.name for key in context.selected_asset_check_keys}
     for name, result in check_identities(platform.open()).items():
+        if f"{name}_identity" not in selected:
+            continue
         shown: dict[str, Any] = {
             "checked": result.checked,
             "skipped": result.skipped,

@@ -23,13 +23,11 @@ NAMES = ("portfolio", "strategy", "symbol", "side", "currency", "template", "pla
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Facts of a generated ledger, the classes of its symbols, and its last day (a day number)."""
+class Classes:
+    """Sector and cohort of each symbol."""
 
-    facts: Facts
     sector: dict[str, str]
     cohort: dict[str, str]
-    last: int
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Results:
     concentration: Concentration
 
 
-def read_inputs(folder: Path) -> Inputs:
+def read_facts(folder: Path) -> Facts:
     """Read what the ledger needs of generated facts: the columns in use, names as dictionaries."""
     instruments = pq.read_table(folder / "instruments.parquet").to_pylist()
     known = Reference(
@@ -51,17 +49,25 @@ def read_inputs(folder: Path) -> Inputs:
         currency={row["symbol"]: row["currency"] for row in instruments},
         base_currency={},
     )
-    bars = pq.read_table(folder / "bars.parquet", columns=list(BAR_COLUMNS), read_dictionary=["symbol"])
-    facts = Facts(
+    return Facts(
         fills=pq.read_table(folder / "fills.parquet", columns=list(FILL_COLUMNS), read_dictionary=list(NAMES)),
-        bars=bars,
+        bars=pq.read_table(folder / "bars.parquet", columns=list(BAR_COLUMNS), read_dictionary=["symbol"]),
         cash_flows=pq.read_table(folder / "cash_flows.parquet"),
         corporate_actions=FACTS["corporate_actions"].table.arrow_schema().empty_table(),
         fx_rates=FACTS["fx_rates"].table.arrow_schema().empty_table(),
         reference=known,
     )
-    sector, cohort = ({row["symbol"]: row[name] for row in instruments} for name in ("sector", "cohort"))
-    return Inputs(facts, sector, cohort, day_number(pc.max(bars["ts"]).as_py()))
+
+
+def read_classes(folder: Path) -> Classes:
+    """Read what concentration needs of the instruments."""
+    rows = pq.read_table(folder / "instruments.parquet", columns=["symbol", "sector", "cohort"]).to_pylist()
+    return Classes({row["symbol"]: row["sector"] for row in rows}, {row["symbol"]: row["cohort"] for row in rows})
+
+
+def last_day(folder: Path) -> int:
+    """Return the day number of the newest bar."""
+    return day_number(pc.max(pq.read_table(folder / "bars.parquet", columns=["ts"])["ts"]).as_py())
 
 
 def _classified(values: Sequence[str]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
@@ -70,7 +76,7 @@ def _classified(values: Sequence[str]) -> tuple[npt.NDArray[np.int64], tuple[str
     return np.array([rank[value] for value in values], dtype=np.int64), names
 
 
-def lot_exposures(step: Step, inputs: Inputs) -> Exposures:
+def lot_exposures(step: Step, classes: Classes) -> Exposures:
     """Return the exposures of a step's open lots without a detour through rows."""
     positions, lots = step.account.positions, step.lots
     position = step.snapshots.position[lots.row]
@@ -78,8 +84,8 @@ def lot_exposures(step: Step, inputs: Inputs) -> Exposures:
     by_position = {
         "symbol": symbols,
         "strategy": positions.strategy.tolist(),
-        "cohort": [inputs.cohort.get(name, UNCLASSIFIED) for name in symbols],
-        "sector": [inputs.sector.get(name, UNCLASSIFIED) for name in symbols],
+        "cohort": [classes.cohort.get(name, UNCLASSIFIED) for name in symbols],
+        "sector": [classes.sector.get(name, UNCLASSIFIED) for name in symbols],
     }
     by_tag = {"template": [tag[0] for tag in step.account.tags], "playbook": [tag[1] for tag in step.account.tags]}
     group = np.empty((lots.row.size, len(DIMENSIONS)), np.int64)
@@ -93,12 +99,11 @@ def lot_exposures(step: Step, inputs: Inputs) -> Exposures:
     return Exposures(snapshots.session[lots.row], lots.value_base, snapshots.stale[lots.row], group, tuple(names), unclassified)
 
 
-def run(inputs: Inputs, after: LedgerState, last: int) -> Results:
-    """Account for the days after a state, value them, and measure their concentration."""
-    step = advance(after, inputs.facts, AccountingPolicy(), last)
+def concentrate(step: Step, classes: Classes) -> Results:
+    """Measure the concentration of every session of a step."""
     by_session = step.equity.select(["portfolio", "day", "equity"]).sort_by([("portfolio", "ascending"), ("day", "ascending")])
     equity = by_session["equity"].to_numpy().astype(np.float64)
-    exposures = lot_exposures(step, inputs)
+    exposures = lot_exposures(step, classes)
     return Results(step, exposures, equity, concentration(exposures, equity))
 
 
@@ -107,14 +112,14 @@ def before_first() -> LedgerState:
     return LedgerState(to_number(FIRST_DAY) - 1)
 
 
-def full_pass(inputs: Inputs) -> Results:
-    """Account for all days in one pass."""
-    return run(inputs, before_first(), inputs.last)
+def parquet_to_results(folder: Path) -> Results:
+    """Go from Parquet to snapshots and concentration, in one pass over all days. The facts are let go on the way."""
+    step = advance(before_first(), read_facts(folder), AccountingPolicy(), last_day(folder))
+    return concentrate(step, read_classes(folder))
 
 
-def only_day(inputs: Inputs, day: int) -> Inputs:
-    """Return the inputs with the fills and bars of one day alone, as a read of that day finds them."""
+def only_day(facts: Facts, day: int) -> Facts:
+    """Return the facts with the fills and bars of one day alone, as a read of that day finds them."""
     after, until = end_of_day_ns(to_date(day - 1)), end_of_day_ns(to_date(day))
-    facts = inputs.facts
     fills, bars = (marks.within(table, after, until).combine_chunks() for table in (facts.fills, facts.bars))
-    return replace(inputs, facts=replace(facts, fills=fills, bars=bars))
+    return replace(facts, fills=fills, bars=bars)

@@ -69,6 +69,10 @@ def _guarded(what: str, check: Check, home: Home) -> list[Finding]:
     return found
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def _versions(home: Home) -> Iterator[Finding]:
     low, high = SUPPORTED_PYTHON
     python = ".".join(map(str, sys.version_info[:3]))
@@ -170,7 +174,7 @@ def _months(home: Home) -> int:
 def _facts(home: Home) -> Iterator[Finding]:
     from portfolio_platform.lake.facts import FILLS
     from portfolio_platform.lake.progress import newest_import
-    from portfolio_platform.sources.pipeline import quarantined
+    from portfolio_platform.sources.pipeline import DISPUTED, quarantined
 
     newest = newest_import(home.lake)
     fills = len(home.lake.read(FILLS.table, ["row_id"]))
@@ -181,12 +185,12 @@ def _facts(home: Home) -> Iterator[Finding]:
     else:
         yield Finding("ok", "facts", f"{fills:,} fills, newest import {newest}")
     aside = quarantined(home.lake)["rule"].to_pylist()
-    disputed = sum(rule.startswith("two rows claim") for rule in aside)
+    disputed = sum(rule.startswith(DISPUTED) for rule in aside)
     if len(aside) > disputed:
-        state = f"{len(aside) - disputed:,} rows could not be right"
+        state = f"{_counted(len(aside) - disputed, 'row')} could not be right"
         yield Finding("warn", "set aside", state, "`portfolio quarantine` says why; mend and import them")
     if disputed:
-        state = f"{disputed:,} rows contradict another with the same id"
+        state = f"{_counted(disputed, 'row')} contradict another with the same id"
         yield Finding("warn", "in dispute", state, "`portfolio quarantine` lists them; import the right ones with --corrections")
     if not aside:
         yield Finding("ok", "set aside", "nothing")
@@ -237,11 +241,11 @@ def _behind(name: str, progress: "Progress", ledger: "Progress | None", home: Ho
     """Say how far a derived table is behind the clock, the imports, its policy, and what it rests on."""
     days = (home.today - progress.built_until).days
     if days > 0:
-        yield f"{days:,} day{'s' if days > 1 else ''} behind the clock"
+        yield f"{_counted(days, 'day')} behind the clock"
     if name == "ledger":
         imports = _imports_since(home, progress.import_seq)
         if imports:
-            yield f"{imports:,} import{'s' if imports > 1 else ''} behind"
+            yield f"{_counted(imports, 'import')} behind"
         if progress.policy_hash != home.policy().hash:
             yield "built under another policy"
     elif ledger is not None and ledger.generation > progress.upstream_generation:

@@ -8,8 +8,8 @@ ACCOUNTED = dg.AssetSelection.groups("ledger", "diagnostics")
 REPORTED = dg.AssetSelection.assets("monitor_reports")
 
 
-def build_jobs(partitions: dg.PartitionsDefinition) -> list[Any]:
-    """Return the jobs over a home's days."""
+def build_jobs() -> list[Any]:
+    """Return the jobs; those with reports take their days as partitions."""
     refresh = dg.define_asset_job(
         "refresh",
         ACCOUNTED,
@@ -18,13 +18,11 @@ def build_jobs(partitions: dg.PartitionsDefinition) -> list[Any]:
     publish = dg.define_asset_job(
         "publish_reports",
         REPORTED,
-        partitions_def=partitions,
         description="Publish the reports of one day or of a range, from tables that are up to date.",
     )
     daily = dg.define_asset_job(
         "daily_monitor",
         ACCOUNTED | REPORTED,
-        partitions_def=partitions,
         description="Refresh, then publish the report of one day: what the schedule runs after the close.",
     )
     return [refresh, publish, daily]

@@ -1,5 +1,6 @@
 """Commands about data: import it, list what was set aside, show tables."""
 
+from collections import Counter
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from portfolio_platform.cli.options import (
@@ -22,11 +22,13 @@ from portfolio_platform.cli.options import (
     err,
     opened,
     out,
+    plain,
     print_json,
 )
 from portfolio_platform.errors import WrongUse
 
 if TYPE_CHECKING:
+    from portfolio_platform.home import Home
     from portfolio_platform.sources.pipeline import ImportResult
 
 SHOWN_REJECTIONS = 8
@@ -67,49 +69,66 @@ def import_(
                 corrections=corrections,
                 portfolio=portfolio,
                 initial_cash=_amount(initial_cash),
-                progress=lambda text: status.update(escape(text)),
+                progress=lambda text: status.update(plain(text)),
             )
+        if not result.facts and not result.notes:
+            raise WrongUse(f"there is no CSV file in {', '.join(map(str, paths))}; name files, or a folder with fills.csv and others")
         if json:
             rejections = [asdict(rejection) for rejection in result.rejections]
-            print_json({"import_seq": result.import_seq, "facts": [asdict(fact) for fact in result.facts], "rejections": rejections, "notes": result.notes})
+            facts = [asdict(fact) for fact in result.facts]
+            print_json({"import_seq": result.import_seq, "facts": facts, "rejections": rejections, "notes": result.notes})
         else:
-            _show_import(result)
+            _show_import(opened_home, result)
         if result.rejections or any(fact.disputed for fact in result.facts):
             raise typer.Exit(DATA_PROBLEM)
 
 
-def _show_import(result: "ImportResult") -> None:
+def _show_import(home: "Home", result: "ImportResult") -> None:
     table = Table(title=f"Import {result.import_seq}", title_justify="left")
-    for name in ("fact", "files"):
-        table.add_column(name)
-    for name in ("rows read", "imported", "known already", "quarantined", "in dispute"):
-        table.add_column(name, justify="right")
+    table.add_column("fact", no_wrap=True)
+    table.add_column("files", overflow="fold")
+    for name in ("read", "imported", "known", "set aside", "in dispute"):
+        table.add_column(name, justify="right", no_wrap=name not in ("set aside", "in dispute"))
+    aside = Counter(rejection.fact for rejection in result.rejections)
     for fact in result.facts:
-        counts = (fact.read, fact.imported, fact.known, fact.quarantined, fact.disputed)
-        table.add_row(fact.fact, escape(", ".join(fact.files)), *(f"{count:,}" for count in counts))
+        counts = (fact.read, fact.imported, fact.known, aside[fact.fact], fact.disputed)
+        table.add_row(fact.fact, plain(", ".join(fact.files)), *(f"{count:,}" for count in counts))
     out.print(table)
     for note in result.notes:
-        out.print(f"[dim]note:[/] {escape(note)}", soft_wrap=True)
+        out.print(f"[dim]note:[/] {plain(note)}", soft_wrap=True)
     for rejection in result.rejections[:SHOWN_REJECTIONS]:
-        out.print(f"[yellow]set aside:[/] {escape(rejection.sentence)}", soft_wrap=True)
+        out.print(f"[yellow]set aside:[/] {plain(rejection.sentence)}", soft_wrap=True)
     if len(result.rejections) > SHOWN_REJECTIONS:
         out.print(f"[yellow]and {len(result.rejections) - SHOWN_REJECTIONS:,} more[/]: `portfolio quarantine` lists them all")
     disputed = sum(fact.disputed for fact in result.facts)
     if disputed:
         out.print(f"[yellow]{disputed} rows contradict each other[/] and are set aside: `portfolio quarantine` lists them")
-    missing = _missing({fact.fact for fact in result.facts})
-    for text in missing:
+    for text in _missing(home):
         out.print(f"[dim]would help:[/] {text}", soft_wrap=True)
+    changed = _changed_from(home)
+    if changed is not None:
+        out.print(f"next: [bold]portfolio build[/], which accounts again from {changed} on; reports from that day on may change")
 
 
-def _missing(there: set[str]) -> list[str]:
+def _changed_from(home: "Home") -> date | None:
+    """Return the first day that the next build will compute, None where the ledger is up to date."""
+    from portfolio_platform.ledger.pipeline import plan
+
+    return plan(home, home.policy(), home.today, None)[0]
+
+
+def _missing(home: "Home") -> list[str]:
     """Say what further files would wake up."""
+    from portfolio_platform.lake.facts import FACTS
+
+    there = {name for name, fact in FACTS.items() if home.lake.version(fact.table) is not None}
     if "fills" not in there:
-        return []
+        return ["fills.csv: without fills there is no ledger"] if there else []
     uses = {
         "bars": "bars.csv marks positions at closes (without: at their last fill, stale after 5 sessions)",
         "cash_flows": "cash_flows.csv or --initial-cash gives equity, returns and drawdown their base",
-        "instruments": "instruments.csv gives sectors, cohorts, multipliers and calendars (without: unclassified, weekdays)",
+        "instruments": "instruments.csv gives concentration its sectors and cohorts, and multipliers and calendars "
+        "(without: unclassified, 1, weekdays)",
     }
     return [text for fact, text in uses.items() if fact not in there]
 
@@ -117,10 +136,12 @@ def _missing(there: set[str]) -> list[str]:
 def quarantine(portfolio: Portfolio = None, json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> None:
     """List the rows that were set aside: file, line, value, rule and remedy."""
     with opened(home, as_of) as opened_home:
+        from portfolio_platform.cli.tables import known_portfolio
         from portfolio_platform.sources.pipeline import quarantined
 
         rows = quarantined(opened_home.require().lake).to_pylist()
         if portfolio is not None:
+            known_portfolio(opened_home, portfolio, {row["portfolio"] for row in rows})
             rows = [row for row in rows if row["portfolio"] in (portfolio, None)]
         if json:
             print_json(rows)
@@ -128,12 +149,12 @@ def quarantine(portfolio: Portfolio = None, json: Json = False, home: HomeOption
         if not rows:
             out.print("nothing is set aside")
             return
-        table = Table(title=f"{len(rows)} rows set aside", title_justify="left", show_lines=True)
+        table = Table(title=f"{len(rows):,} row{'s' if len(rows) > 1 else ''} set aside", title_justify="left", show_lines=True)
         for name in ("file", "line", "column", "value", "rule", "remedy"):
             table.add_column(name, overflow="fold")
         for row in rows:
             place = str(row["source_line"]) if row["source_line"] else "file"
-            table.add_row(escape(row["source_file"]), place, *(escape(str(row[name])) for name in ("column", "value", "rule", "remedy")))
+            table.add_row(plain(row["source_file"]), place, *(plain(row[name]) for name in ("column", "value", "rule", "remedy")))
         out.print(table)
 
 
@@ -144,7 +165,7 @@ def show(
     to: Annotated[date | None, day_option("--to", "Last day.")] = None,
     format_: Annotated[TableFormat, typer.Option("--format", help="How to print it.")] = TableFormat.table,
     json: Json = False,
-    limit: Annotated[int, typer.Option("--limit", help="Newest rows of a printed table; 0 for all.")] = 40,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Newest rows of a printed table; 0 for all.")] = 40,
     raw: Annotated[bool, typer.Option("--raw", help="csv: leave cells that a spreadsheet would run as they are.")] = False,
     output: Output = None,
     home: HomeOption = None,
@@ -163,5 +184,3 @@ def show(
             print_table(declared, rows, limit)
         else:
             write_table(declared, rows, wanted, output, raw=raw)
-
-

@@ -1,6 +1,7 @@
 """Options that commands share, and the errors that every command turns into a sentence and an exit code."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from portfolio_platform.errors import PortfolioError, WrongUse
 from portfolio_platform.home import Home
 
 DATA_PROBLEM, WRONG_USE = 1, 2
+FIRST_YEAR, LAST_YEAR = 1970, 2261
+STORE_PACKAGES = frozenset({"deltalake", "pyarrow", "_internal"})
+"""Whose exceptions mean that a table could not be read or written."""
 out = Console()
 err = Console(stderr=True)
 
@@ -25,10 +29,11 @@ def parse_as_of(text: str) -> datetime:
     """Return an as-of time: a day means its end. Raises `typer.BadParameter`."""
     try:
         if len(text) == len("YYYY-MM-DD"):
-            return end_of_day(date.fromisoformat(text))
+            return end_of_day(parse_day(text))
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is no time; write 2010-12-31 or 2010-12-31T21:00:00Z") from error
+    _in_range(text, moment.year)
     if moment.tzinfo is None:
         raise typer.BadParameter(f"{text!r} has no time zone; append Z")
     return moment.astimezone(UTC)
@@ -37,9 +42,16 @@ def parse_as_of(text: str) -> datetime:
 def parse_day(text: str) -> date:
     """Return a day. Raises `typer.BadParameter`."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is no day; write YYYY-MM-DD") from error
+    _in_range(text, day.year)
+    return day
+
+
+def _in_range(text: str, year: int) -> None:
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise typer.BadParameter(f"{text!r} is not between {FIRST_YEAR} and {LAST_YEAR}; check the year")
 
 
 class TableFormat(StrEnum):
@@ -80,22 +92,34 @@ def opened(home: Path | None, as_of: datetime | None) -> Iterator[Home]:
     """Open the home for a command, and turn what goes wrong into a sentence and an exit code."""
     try:
         yield Home.from_environment(home, as_of)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except WrongUse as error:
-        err.print(f"[bold red]cannot do that:[/] {_plain(error)}", soft_wrap=True)
+        err.print(f"[bold red]cannot do that:[/] {plain(error)}", soft_wrap=True)
         raise typer.Exit(WRONG_USE) from error
     except PortfolioError as error:
-        err.print(f"[bold red]problem:[/] {_plain(error)}", soft_wrap=True)
-        raise typer.Exit(DATA_PROBLEM) from error
+        raise _problem(error) from error
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        err.print(f"[bold red]problem:[/] {_plain(error.strerror or error)}{_plain(where)}", soft_wrap=True)
-        raise typer.Exit(DATA_PROBLEM) from error
+        raise _problem(f"{error.strerror or error}{where}; check the path and its rights") from error
+    except Exception as error:
+        if STORE_PACKAGES.isdisjoint(kind.__module__.partition(".")[0] for kind in type(error).__mro__):
+            raise
+        said = str(error).partition("\n")[0]
+        raise _problem(f"a table of the lake cannot be used: {said}; `portfolio doctor` looks at all of them") from error
 
 
-def _plain(text: object) -> str:
+def _problem(text: object) -> typer.Exit:
+    err.print(f"[bold red]problem:[/] {plain(text)}", soft_wrap=True)
+    return typer.Exit(DATA_PROBLEM)
+
+
+def plain(text: object) -> str:
+    """Return text as the terminal may show it: no markup, and no control character of a file reaches it."""
     from rich.markup import escape
 
-    return escape(str(text))
+    return escape("".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in str(text)))
 
 
 def print_json(value: Any) -> None:

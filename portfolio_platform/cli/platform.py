@@ -2,13 +2,16 @@
 
 from dataclasses import asdict
 from datetime import date
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from portfolio_platform.cli.options import DATA_PROBLEM, AsOf, HomeOption, Json, day_option, err, opened, out, print_json
+from portfolio_platform.cli.options import DATA_PROBLEM, AsOf, HomeOption, Json, day_option, err, opened, out, plain, print_json
+from portfolio_platform.errors import WrongUse
+
+if TYPE_CHECKING:
+    from portfolio_platform.home import Home
 
 
 def init(
@@ -20,6 +23,8 @@ def init(
 ) -> None:
     """Create a home: lake, book, policy and inbox. What is there already stays as it is."""
     with opened(home, as_of) as opened_home:
+        if pin_clock is not None and unpin_clock:
+            raise WrongUse("--pin-clock and --unpin-clock contradict each other; give one")
         opened_home.create()
         if pin_clock is not None or unpin_clock:
             opened_home.pin_clock(pin_clock)
@@ -27,7 +32,7 @@ def init(
         if json:
             print_json({"home": opened_home.root, "inbox": opened_home.inbox, "policies": opened_home.policies, "pinned_at": pinned})
             return
-        out.print(f"home: {escape(str(opened_home.root))}", soft_wrap=True)
+        out.print(f"home: {plain(str(opened_home.root))}", soft_wrap=True)
         if pinned is not None:
             out.print(f"its clock is pinned to the end of {opened_home.today}")
         out.print("next: [bold]portfolio import PATH[/], or put files into its inbox")
@@ -45,7 +50,7 @@ def build(
         from portfolio_platform.build import build_all
 
         with err.status("building") as status:
-            built = build_all(opened_home.require(), until=until, restate_from=restate_from, report=lambda text: status.update(escape(text)))
+            built = build_all(opened_home.require(), until=until, restate_from=restate_from, report=lambda text: status.update(plain(text)))
         if json:
             print_json({name: asdict(result) for name, result in built.items()})
             return
@@ -55,6 +60,16 @@ def build(
             else:
                 rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
                 out.print(f"{name}: built from {result.changed_from} to {result.until}: {rows}", soft_wrap=True)
+        out.print(_next(opened_home))
+
+
+def _next(home: "Home") -> str:
+    """Say what a person does after a build."""
+    from portfolio_platform.lake.derived import PORTFOLIO_EQUITY
+
+    if home.lake.file_count(PORTFOLIO_EQUITY):
+        return "next: [bold]portfolio report[/]"
+    return "there is no fill and no cash flow yet, so nothing to build; next: [bold]portfolio import PATH[/]"
 
 
 def doctor(json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> None:
@@ -70,7 +85,7 @@ def doctor(json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> N
             table = Table("", "what", "how it is", "what to do", title="portfolio doctor", title_justify="left")
             for finding in findings:
                 mark = f"[{colours[finding.level]}]{finding.level}[/]"
-                table.add_row(mark, escape(finding.what), escape(finding.state), escape(finding.remedy))
+                table.add_row(mark, plain(finding.what), plain(finding.state), plain(finding.remedy))
             out.print(table)
         if any(finding.level == "fail" for finding in findings):
             raise typer.Exit(DATA_PROBLEM)

@@ -2,16 +2,20 @@
 
 import json as json_module
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from portfolio_platform.cli.options import AsOf, HomeOption, Json, Output, Portfolio, ReportFormat, day_option, err, opened, out
-from portfolio_platform.errors import DataProblem, WrongUse
+from portfolio_platform.errors import WrongUse
 
 if TYPE_CHECKING:
     from portfolio_platform.book.reports import StoredReport
     from portfolio_platform.home import Home
+
+FILE_WIDTH = 100
 
 
 def report(
@@ -35,10 +39,14 @@ def report(
         if len(stored) > 1 and output is not None:
             names = ", ".join(item.portfolio for item in stored)
             raise WrongUse(f"--output takes one report; choose one with --portfolio ({names})")
+        if wanted is ReportFormat.html and len(stored) > 1:
+            names = ", ".join(item.portfolio for item in stored)
+            raise WrongUse(f"a page holds one report; choose one with --portfolio ({names})")
         if wanted is ReportFormat.text:
-            _print_text(opened_home, stored)
+            _print_text(opened_home, stored, output)
             return
-        texts = [_as_json(item, provenance) if wanted is ReportFormat.json else rendered(opened_home, item, wanted.value) for item in stored]
+        as_json = wanted is ReportFormat.json
+        texts = [_as_json(item, provenance) if as_json else rendered(opened_home, item, wanted.value) for item in stored]
         text = texts[0] if len(texts) == 1 else _joined(texts, wanted)
         if output is None:
             typer.echo(text)
@@ -49,8 +57,6 @@ def report(
 def _joined(texts: list[str], wanted: ReportFormat) -> str:
     if wanted is ReportFormat.json:
         return "[\n" + ",\n".join(texts) + "\n]"
-    if wanted is ReportFormat.html:
-        raise DataProblem("a page holds one report; choose one with --portfolio")
     return "\n\n".join(texts)
 
 
@@ -69,11 +75,19 @@ def _as_json(stored: "StoredReport", provenance: bool) -> str:
     return json_module.dumps(whole, indent=2, ensure_ascii=False)
 
 
-def _print_text(home: "Home", stored: "list[StoredReport]") -> None:
-    from portfolio_platform.render.pipeline import history
+def _print_text(home: "Home", stored: "list[StoredReport]", output: Path | None) -> None:
+    if output is None:
+        _print_each(home, stored, out)
+        return
+    with output.open("w", encoding="utf-8") as file:
+        _print_each(home, stored, Console(file=file, width=FILE_WIDTH))
+
+
+def _print_each(home: "Home", stored: "list[StoredReport]", console: Console) -> None:
     from portfolio_platform.monitor.report import PortfolioMonitorReport
+    from portfolio_platform.render.pipeline import history
     from portfolio_platform.render.terminal import to_terminal
 
     for item in stored:
         model = PortfolioMonitorReport.from_bytes(item.content)
-        out.print(to_terminal(model, history(home, item.portfolio, item.day)))
+        console.print(to_terminal(model, history(home, item.portfolio, item.day)))

@@ -4,6 +4,7 @@ import csv
 import difflib
 import io
 import sys
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.markup import escape
 from rich.table import Table as RichTable
 
-from portfolio_platform.cli.options import TableFormat, err, out, print_json
-from portfolio_platform.days import end_of_day_ns, format_timestamp, to_date, to_number
+from portfolio_platform.cli.options import TableFormat, err, out, plain, print_json
+from portfolio_platform.days import end_of_day_ns, format_timestamp, nanoseconds, to_date, to_number
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.lake import active
 from portfolio_platform.lake.columns import Table
@@ -25,6 +25,7 @@ from portfolio_platform.lake.facts import FACTS
 if TYPE_CHECKING:
     from portfolio_platform.home import Home
 
+NAMED = 8
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -44,13 +45,17 @@ def read_for_show(home: "Home", name: str, portfolio: str | None, first: date | 
     declared = TABLES.get(name)
     if declared is None:
         near = difflib.get_close_matches(name, TABLES, n=3)
-        raise WrongUse(f"there is no table {name!r}; {'did you mean ' + ' or '.join(near) if near else '`portfolio show tables` lists them'}")
-    where: Any = None
+        hint = f"did you mean {' or '.join(near)}?" if near else "`portfolio show tables` lists them"
+        raise WrongUse(f"there is no table {name!r}; {hint}")
+    if first is not None and last is not None and first > last:
+        raise WrongUse(f"--from {first} is after --to {last}; swap them")
+    where: Any = _until_now(home, declared)
     names = declared.column_names
     if portfolio is not None:
         if "portfolio" not in names:
             raise WrongUse(f"{name} has no portfolios; leave --portfolio out")
-        where = pc.field("portfolio") == portfolio
+        mine = pc.field("portfolio") == portfolio
+        where = mine if where is None else where & mine
     if first is not None or last is not None:
         bounds = _bounds(declared, first, last)
         where = bounds if where is None else where & bounds
@@ -61,7 +66,32 @@ def read_for_show(home: "Home", name: str, portfolio: str | None, first: date | 
     else:
         rows = home.lake.read(declared, [column for column in names if column != "month"], where)
     keys = [key for key in (*(("ts",) if "ts" in rows.column_names else ()), *declared.key) if key in rows.column_names]
+    if portfolio is not None and not len(rows):
+        known_portfolio(home, portfolio)
     return declared, rows.sort_by([(key, "ascending") for key in keys])
+
+
+def _until_now(home: "Home", declared: Table) -> Any:
+    """Return what leaves out the rows after the as-of time; bookkeeping (imports, quarantine, builds) is shown whole."""
+    if "day" in declared.column_names:
+        return pc.field("day") <= home.today
+    if declared.name in FACTS and "ts" in declared.column_names:
+        return pc.field("ts") <= nanoseconds(home.clock.now())
+    return None
+
+
+def known_portfolio(home: "Home", name: str, others: Collection[str | None] = ()) -> None:
+    """Raise `WrongUse`, with near matches, for a portfolio that no fact and none of the ``others`` names."""
+    found = {other for other in others if other is not None}
+    for fact in FACTS.values():
+        if "portfolio" in fact.table.column_names:
+            found |= set(home.lake.read(fact.table, ["portfolio"])["portfolio"].unique().to_pylist())
+    if name in found:
+        return
+    near = difflib.get_close_matches(name, found, n=3)
+    listed = f"there is {', '.join(sorted(found)[:NAMED])}" if found else "nothing is imported yet"
+    hint = f"did you mean {' or '.join(near)}?" if near else listed
+    raise WrongUse(f"there is no portfolio {name!r}; {hint}")
 
 
 def _bounds(declared: Table, first: date | None, last: date | None) -> Any:
@@ -80,8 +110,8 @@ def _bounds(declared: Table, first: date | None, last: date | None) -> Any:
 def _texts(declared: Table, rows: pa.Table) -> list[dict[str, Any]]:
     """Return rows with times as ISO text, and decimals without trailing zeros."""
     times = {column.name for column in declared.columns if column.kind == "timestamp"}
-    plain = rows.to_pylist()
-    for row in plain:
+    texts: list[dict[str, Any]] = rows.to_pylist()
+    for row in texts:
         for name, value in row.items():
             if value is None:
                 continue
@@ -89,11 +119,14 @@ def _texts(declared: Table, rows: pa.Table) -> list[dict[str, Any]]:
                 row[name] = format_timestamp(value)
             elif isinstance(value, Decimal):
                 row[name] = format(value.normalize(), "f")
-    return plain
+    return texts
 
 
 def print_table(declared: Table, rows: pa.Table, limit: int) -> None:
     """Print the newest rows; columns that do not fit the terminal follow below, beside the key again."""
+    if not len(rows):
+        out.print(f"{declared.name}: no rows")
+        return
     shown = rows.slice(max(0, len(rows) - limit)) if limit else rows
     numeric = {column.name for column in declared.columns if column.kind in ("number", "decimal", "integer")}
     cells = [[_cell(value) for value in row.values()] for row in _texts(declared, shown)]
@@ -131,7 +164,7 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:,.2f}" if abs(value) >= 1000 else f"{value:.6g}"
-    return escape(str(value))
+    return plain(value)
 
 
 def write_table(declared: Table, rows: pa.Table, wanted: TableFormat, output: Path | None, *, raw: bool) -> None:
@@ -140,20 +173,21 @@ def write_table(declared: Table, rows: pa.Table, wanted: TableFormat, output: Pa
         _write_parquet(rows, output)
         return
     if wanted is TableFormat.json:
-        plain = _texts(declared, rows)
+        texts = _texts(declared, rows)
         if output is None:
-            print_json(plain)
+            print_json(texts)
             return
         import json
 
-        output.write_text(json.dumps(plain, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        output.write_text(json.dumps(texts, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
         return
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(rows.column_names)
-    texts = {column.name for column in declared.columns if column.kind == "text"}
+    text_columns = {column.name for column in declared.columns if column.kind == "text"}
     for row in _texts(declared, rows):
-        writer.writerow(["" if value is None else value if raw or name not in texts else neutral(str(value)) for name, value in row.items()])
+        guarded = {name: neutral(value) for name, value in row.items() if name in text_columns and value is not None and not raw}
+        writer.writerow(["" if value is None else guarded.get(name, value) for name, value in row.items()])
     if output is None:
         sys.stdout.write(buffer.getvalue())
     else:

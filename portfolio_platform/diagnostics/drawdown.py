@@ -103,9 +103,7 @@ def cdar(drawdowns: Sequence[float], level: float, minimum: int) -> float:
     return worst / (whole + rest)
 
 
-def next_regime(
-    now: str, drawdown: float, z_5: float, sessions: int, policy: RegimePolicy, may_resume: bool
-) -> tuple[str, str]:
+def next_regime(now: str, drawdown: float, z_5: float, sessions: int, policy: RegimePolicy, may_resume: bool) -> tuple[str, str]:
     """Return the regime after a session and the sentence of its transition, empty where it stays.
 
     ``drawdown`` is the control drawdown, ``sessions`` how many the portfolio has spent in the regime. One transition
@@ -153,7 +151,8 @@ def _without_value(unit: float, last: DrawdownDay, reason: str) -> DrawdownDay:
         reason=reason,
     )
     if reason == "equity_not_positive" and last.regime != RISK_OFF:
-        return replace(day, regime=RISK_OFF, transition="equity is not positive", sessions_in_regime=0, control_high_water_mark=NAN)
+        transition = f"{last.regime} to {RISK_OFF}: equity is not positive"
+        return replace(day, regime=RISK_OFF, transition=transition, sessions_in_regime=0, control_high_water_mark=NAN)
     return day
 
 
@@ -213,7 +212,13 @@ def extend(trail: Trail, day: DrawdownDay, policy: DrawdownPolicy) -> Trail:
 
 
 def drawdowns(
-    units: Sequence[float], returns: Sequence[float], reasons: Sequence[str], trail: Trail, policy: DrawdownPolicy, *, may_resume: bool = True
+    units: Sequence[float],
+    returns: Sequence[float],
+    reasons: Sequence[str],
+    trail: Trail,
+    policy: DrawdownPolicy,
+    *,
+    may_resume: bool = True,
 ) -> list[DrawdownDay]:
     """Return a row for each session of a range, going on from ``trail``; equal to the sessions taken one by one."""
     rows = []

@@ -173,7 +173,7 @@ FX_RATES = Fact(
         Column("rate", "decimal", "base currency for one unit of currency", "base/currency", required=True, sign="positive"),
     ),
     ("currency", "base_currency", "ts"),
-    "Exchange rates.",
+    "Exchange rates by currency pair; the newest up to the end of a day converts that day.",
     time_column="ts",
 )
 
@@ -189,7 +189,7 @@ CORPORATE_ACTIONS = Fact(
         _currency("amount"),
     ),
     ("action_id",),
-    "Splits and cash dividends.",
+    "Splits and cash dividends; fills and bars before one are in the shares of their time.",
     time_column="ts",
     id_optional=True,
 )

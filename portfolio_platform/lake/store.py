@@ -131,7 +131,7 @@ class Lake:
         if dictionaries:
             text = {field.name for field in schema if pa.types.is_string(field.type)} - {table.partition}
             options = ParquetReadOptions(dictionary_columns=text)
-        dataset = delta.to_pyarrow_dataset(partitions=partitions or None, filesystem=filesystem, parquet_read_options=options)
+        dataset = delta.to_pyarrow_dataset(file_pruning_predicate=partitions or None, filesystem=filesystem, parquet_read_options=options)
         found = dataset.to_table(columns=names, filter=where)
         if dictionaries:
             return _as_dictionaries(found)

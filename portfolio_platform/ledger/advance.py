@@ -77,12 +77,15 @@ def advance(state: LedgerState, facts: Facts, policy: AccountingPolicy, last: in
     splits = read_actions(facts.corporate_actions, after_ts=-1, until_ts=until)
     flows = facts.cash_flows.filter(pc.field("ts") <= until)
     movements = cash.read_movements(flows, known.base_currency, known.default_currency)
+    rates = facts.fx_rates.filter(pc.field("ts") <= until)
     account = accounting.run(fills, actions, known, state.positions)
-    grid = valuation.build_grid(
-        account.positions, account.first_day, _active_days(fills, account), _first_flows(movements), known, first, last
-    )
+    active = _active_days(fills, account)
+    # the fills are as large as all that follows: where the caller keeps none, their memory is free from here on
+    del facts, fills
+    pa.default_memory_pool().release_unused()
+    grid = valuation.build_grid(account.positions, account.first_day, active, _first_flows(movements), known, first, last)
     pairs = valuation.currency_pairs(account.positions, list(movements.account), known)
-    fx = marks.rates(facts.fx_rates.filter(pc.field("ts") <= until), pairs, first, last)
+    fx = marks.rates(rates, pairs, first, last)
     symbols = tuple(sorted(set(account.positions.symbol.tolist())))
     prices = marks.bar_marks(bars, state.bars, splits, symbols, first, last)
     snapshots = valuation.mark_sessions(account, grid, prices, fx, known, policy.max_mark_age)

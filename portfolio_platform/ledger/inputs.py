@@ -276,20 +276,17 @@ def _order(position: Int64, ts: Int64, kind: Int64, row_id: pa.ChunkedArray) -> 
     order = np.argsort(ts, kind="stable")
     small = position.astype(np.uint16) if position.size and position.max() < 2**16 else position
     order = order[np.argsort(small[order], kind="stable")]
-    same = (position[order][1:] == position[order][:-1]) & (ts[order][1:] == ts[order][:-1])
+    at, when = position[order], ts[order]
+    same = (at[1:] == at[:-1]) & (when[1:] == when[:-1])
     if not same.any():
         return order
     tied = np.flatnonzero(np.concatenate(([False], same)) | np.concatenate((same, [False])))
     run = np.cumsum(~np.concatenate(([False], same)))[tied]
     rows = order[tied]
     is_fill = kind[rows] == FILL
-    ids = np.full(rows.size, "", dtype=object)
-    ids[is_fill] = row_id.take(pa.array(rows[is_fill])).to_numpy()
-    lengths = np.array([len(text) for text in ids], dtype=np.int64)
-    by_id = np.argsort(ids, kind="stable")
-    rank = np.empty(rows.size, np.int64)
-    rank[by_id] = np.arange(rows.size)
-    order[tied] = rows[np.lexsort((rank, lengths, is_fill, run))]
+    ids = pc.fill_null(row_id.take(pa.array(rows, mask=~is_fill)).cast(pa.string()), "")
+    ties = pa.table({"run": run, "is_fill": is_fill, "length": pc.utf8_length(ids), "id": ids})
+    order[tied] = rows[pc.sort_indices(ties, [(name, "ascending") for name in ties.column_names]).to_numpy()]
     return order
 
 

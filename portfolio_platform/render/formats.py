@@ -16,6 +16,7 @@ MINUS = "−"
 ARROWS = "▲▼"
 UNCHANGED, ALMOST_UNCHANGED = "=", "≈ 0"
 NOISE = 1e-12
+WHOLE_FROM = 10_000.0
 PERCENT, MONEY, COUNT, RATIO, SIGMA = "fraction", "base currency", "count", "1", "sigma"
 Tone = Literal["better", "worse", ""]
 Over = Literal["day", "week"]
@@ -38,8 +39,7 @@ _BETTER_DOWN = frozenset(
 )
 _QUANTITY = re.compile(r"(-?)(\d+)(\.\d+)?")
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = ("January", "February", "March", "April", "May", "June")
-_MONTHS += ("July", "August", "September", "October", "November", "December")
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 
 
 def _has_digits(text: str) -> bool:
@@ -68,7 +68,7 @@ def money(value: float | None, currency: str = "") -> str:
     """Return an amount, from 10,000 on without decimals; the currency follows where it is given."""
     if value is None or not math.isfinite(value):
         return NULL
-    text = number(value, 0 if abs(value) >= 10_000.0 else 2 if abs(value) >= 0.01 or value == 0.0 else 8)
+    text = number(value, 0 if abs(value) >= WHOLE_FROM else 2 if abs(value) >= 0.01 or value == 0.0 else 8)
     return f"{text} {one_line(currency)}" if currency else text
 
 
@@ -142,7 +142,7 @@ def _size(figure: Figure, size: float) -> str:
     if figure.unit == PERCENT:
         return f"{number(size * 100.0, digits)} pp"
     if figure.unit == MONEY:
-        return money(size)
+        return number(size, 0) if abs(figure.value or 0.0) >= WHOLE_FROM else money(size)
     if figure.unit == COUNT and isinstance(figure.value, int):
         return number(size, 0)
     return f"{number(size, digits)} σ" if figure.unit == SIGMA else number(size, digits)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from portfolio_platform.monitor.report import DimensionConcentration, Figure, PortfolioMonitorReport
 from portfolio_platform.render import charts, formats, words
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 CARDS = ("equity", "daily_return", "drawdown", "gross_exposure_pct")
-BAR_FULL = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,9 @@ def to_html(report: PortfolioMonitorReport, history: History | None = None, prov
             title=words.title(report),
             verdict=words.verdict(report),
             cards=[view(figures[name], report) for name in CARDS if name in figures],
+            largest=_largest(report),
             net=formats.value(figures["net_exposure_pct"]) if "net_exposure_pct" in figures else "",
-            headline=[view(figure, report) for figure in report.headline if figure.value is not None],
+            headline=[view(figure, report, with_currency=False) for figure in report.headline if figure.value is not None],
             drawdown=[view(figure, report) for figure in report.drawdown.figures if figure.value is not None],
             not_known=words.not_known(report),
             charts=[_chart(name, shown, report) for name in charts.NAMES] if shown is not None else [],
@@ -82,11 +82,11 @@ def to_html(report: PortfolioMonitorReport, history: History | None = None, prov
     )
 
 
-def view(figure: Figure, report: PortfolioMonitorReport) -> FigureView:
+def view(figure: Figure, report: PortfolioMonitorReport, *, with_currency: bool = True) -> FigureView:
     """Return how the page shows a figure."""
     return FigureView(
         label=one_line(figure.label),
-        value=formats.value_or_reason(figure, report.base_currency),
+        value=formats.value_or_reason(figure, report.base_currency if with_currency else ""),
         day=formats.change(figure, "day"),
         week=formats.change(figure, "week"),
         day_tone=formats.tone(figure, "day"),
@@ -117,6 +117,11 @@ def _source(figure: Figure, suffix: str) -> Source:
     return Source(f"{one_line(figure.label)}{suffix}", held, one_line(figure.evidence_id))
 
 
+def _largest(report: PortfolioMonitorReport) -> list[tuple[DimensionConcentration, FigureView]]:
+    found = [(concentration, words.find(concentration.figures, "effective_n")) for concentration in report.concentration]
+    return [(concentration, view(effective, report)) for concentration, effective in found if effective is not None and concentration.top]
+
+
 def _matrix_names(report: PortfolioMonitorReport) -> list[tuple[str, str]]:
     names: dict[str, str] = {}
     for found in report.concentration:
@@ -141,7 +146,7 @@ def _said(name: charts.ChartName, history: History, report: PortfolioMonitorRepo
         return ""
     smoothed = f" Thin: every session; thick: median of {charts.SMOOTHED}." if len(history) > charts.MANY else ""
     return {
-        "equity": f"{one_line(report.base_currency)}; {len(history):,} sessions. The mark is that of the unit value, at the units then held.",
+        "equity": f"{one_line(report.base_currency)}; {len(history):,} sessions. The mark: of the unit value, at the units then held.",
         "underwater": "Below the high-water mark. The strip names each session's regime.",
         "exposure": f"Fractions of equity.{smoothed}",
         "concentration": f"Of gross exposure.{smoothed}",
@@ -175,9 +180,9 @@ def _environment() -> "Environment":
     return environment
 
 
-def bar_width(share: Any) -> str:
+def bar_width(share: float | None) -> str:
     """Return the width of a bar for a share of the whole, in CSS percent between 0 and 100."""
-    known = 0.0 if share is None or share != share else min(max(float(share) / BAR_FULL, 0.0), 1.0)
+    known = 0.0 if share is None or share != share else min(max(float(share), 0.0), 1.0)
     return f"{known * 100.0:.1f}%"
 
 

@@ -65,7 +65,9 @@ class History:
     @classmethod
     def empty(cls, portfolio: str) -> "History":
         """Return the history of a portfolio that has had no session."""
-        return cls(portfolio, [], *(np.empty(0) for _ in range(5)), [], *(np.empty(0) for _ in range(5)))
+        names = [field.name for field in fields(cls) if field.name not in ("portfolio", "days", "regime")]
+        series: dict[str, Any] = {name: np.empty(0) for name in names}
+        return cls(portfolio, days=[], regime=[], **series)
 
     @classmethod
     def from_tables(cls, portfolio: str, equity_rows: pa.Table, drawdown_rows: pa.Table, metrics_rows: pa.Table) -> "History":

@@ -23,7 +23,7 @@ TONE_STYLES = {"better": "green", "worse": "red", "": "dim"}
 def to_terminal(report: PortfolioMonitorReport, history: History | None = None) -> "Group":
     """Return what `rich` prints of a report: verdict, headline, what changed, concentration, positions.
 
-    With a history, two small lines show the last sessions of unit value and drawdown.
+    With a history, two small lines show the last sessions of unit value and gross exposure.
     """
     from rich.console import Group
 
@@ -33,12 +33,12 @@ def to_terminal(report: PortfolioMonitorReport, history: History | None = None) 
         parts += _sparks(history.until(report.day).tail(SPARK))
     parts += _changes(report)
     if report.concentration:
-        parts.append(_concentration(report))
+        parts += [_text(""), _concentration(report)]
     if report.positions:
-        parts.append(_positions(report))
+        parts += [_text(""), _positions(report)]
     unknown = words.not_known(report)
     if unknown:
-        parts.append(_text(f"Not known: {' '.join(unknown)}", "dim"))
+        parts += [_text(""), _text(f"Not known: {' '.join(unknown)}", "dim")]
     return Group(*parts)
 
 
@@ -86,12 +86,13 @@ def _headline(report: PortfolioMonitorReport) -> "Table":
 
 def _sparks(history: History) -> "list[RenderableType]":
     lines = []
-    for label, values in (("Unit value", history.unit_value), ("Drawdown", -history.drawdown)):
+    for label, values in (("Unit value", history.unit_value), ("Gross exposure", history.gross_exposure_pct)):
         drawn = sparkline(values.tolist())
         if drawn:
-            lines.append(_text(f"{label:<11}"))
-            lines[-1].append(drawn, "cyan")
-            lines[-1].append(f"  last {len(history)} sessions", "dim")
+            line = _text(label)
+            line.append(f"{'':<{16 - len(label)}}{drawn}", "cyan")
+            line.append(f"  last {len(history)} sessions", "dim")
+            lines.append(line)
     return [_text(""), *lines]
 
 
@@ -109,9 +110,7 @@ def _changes(report: PortfolioMonitorReport) -> "list[RenderableType]":
 
 
 def _concentration(report: PortfolioMonitorReport) -> "Table":
-    table = _table(
-        "\nConcentration", ("by", False), ("Largest", False), ("Of gross", True), ("Of equity", True), ("Effective number", True)
-    )
+    table = _table("Concentration", ("by", False), ("Largest", False), ("Of gross", True), ("Of equity", True), ("Effective number", True))
     for name in DIMENSIONS:
         found = words.dimension(report, name)
         if found is None:

@@ -17,7 +17,7 @@ CHANGE_WORDS = {
     "high_water_mark": "New high",
     "data": "Data",
 }
-NO_CHANGES = "Nothing changed but prices: no position opened or closed, no new regime, no flow, no other largest group."
+NO_CHANGES = "No position was opened, closed or turned; no new regime, no flow, no other largest group."
 HOW_TO_FOLLOW = (
     "Numbers are rounded for reading. Each has an evidence id, TABLE/PORTFOLIO/DAY/…/COLUMN, the address of the row it comes from;"
 )
@@ -93,7 +93,9 @@ def _return(report: PortfolioMonitorReport) -> str:
     if made is None or made.value is None:
         return f"{text}; the day's return is not known: {one_line(made.reason) if made else 'the report has none'}."
     week = week_return(report)
-    return f"{text}, {_up_or_down(made.value)} on the day{'' if week is None else f' and {_up_or_down(week)} in a week'}, flows not counted."
+    return (
+        f"{text}, {_up_or_down(made.value)} on the day{'' if week is None else f' and {_up_or_down(week)} in a week'}, flows not counted."
+    )
 
 
 def _up_or_down(fraction: float) -> str:

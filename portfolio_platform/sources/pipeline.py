@@ -1,9 +1,12 @@
 """Importing: parsed files are compared with what the lake knows, and what is new is written under one lock.
 
 Idempotent and safe to kill at any point: rows are known by id, revision and content, so importing again writes exactly
-what is missing. Ids that now have several rows are noted before the rows themselves are written.
+what is missing. What readers of new rows rely on is written before the rows themselves: the ledger's first day, and the
+ids that now have several rows.
 """
 
+import json
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -23,15 +26,20 @@ from portfolio_platform.lake.facts import CASH_FLOWS, CONTESTED, FACTS, FILLS, I
 from portfolio_platform.lake.store import Lake
 from portfolio_platform.sources.csv_files import read_file
 from portfolio_platform.sources.discover import discover
+from portfolio_platform.sources.identity import row_ids, stated_ids
 from portfolio_platform.sources.model import ParsedFile, Rejection
 
 KEY = ["row_id", "revision", "content_hash"]
+SPANNING = (FILLS.name, CASH_FLOWS.name)
+"""The facts whose earliest row is the ledger's first day."""
+DISPUTED = "two rows claim"
+"""How the rule of a row in dispute begins."""
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class FactImport:
-    """What an import did to one fact, in rows."""
+    """What an import did to one fact, in rows; ``disputed`` are all those in dispute about the ids of its files."""
 
     fact: str
     files: tuple[str, ...]
@@ -99,6 +107,7 @@ def import_paths(
         sequence = next_sequence(home.lake)
         recorded_at = nanoseconds(home.clock.now())
         done = []
+        remember_span(home, [parsed.rows for name in SPANNING if name in batches for parsed in batches[name].parsed])
         if initial_cash is not None:
             notes += _fund(home.lake, batches, initial_cash, sequence, recorded_at)
         for name in [name for name in FACTS if name in batches]:
@@ -119,15 +128,23 @@ def next_sequence(lake: Lake) -> int:
     return newest + 1
 
 
-def remember_span(home: Home) -> None:
-    """Write down the ledger's first day, of fills and flows."""
-    first = [pc.min(home.lake.read(fact.table, ["ts"])["ts"]).as_py() for fact in (FILLS, CASH_FLOWS)]
-    if any(ts is not None for ts in first):
-        home.remember_first_day(to_date(day_number(min(ts for ts in first if ts is not None))))
+def remember_span(home: Home, coming: Sequence[pa.Table] = ()) -> None:
+    """Write down the ledger's first day, of fills and flows: those of the lake, and those about to be written."""
+    first = [_earliest(rows) for rows in (*(home.lake.read(FACTS[name].table, ["ts"]) for name in SPANNING), *coming)]
+    known = [ts for ts in first if ts is not None]
+    if known:
+        home.remember_first_day(to_date(day_number(min(known))))
+
+
+def _earliest(rows: pa.Table) -> int | None:
+    """Return the earliest time of some rows, None where there is none."""
+    found: int | None = pc.min(rows["ts"]).as_py()
+    return found
 
 
 def _keys(rows: pa.Table) -> pd.DataFrame:
-    return rows.select(KEY).to_pandas()
+    keys: pd.DataFrame = rows.select(KEY).to_pandas()
+    return keys
 
 
 def _write(lake: Lake, batch: _Batch, sequence: int, recorded_at: int) -> FactImport:
@@ -138,12 +155,12 @@ def _write(lake: Lake, batch: _Batch, sequence: int, recorded_at: int) -> FactIm
     known = pd.MultiIndex.from_frame(keys).isin(pd.MultiIndex.from_frame(existing)) if len(existing) else np.zeros(len(keys), bool)
     fresh = ~known & ~keys.duplicated().to_numpy()
     new = rows.filter(pa.array(fresh))
-    contested = _contest(lake, fact, keys[fresh], existing, new, sequence)
+    _contest(lake, fact, keys[fresh], existing, new, sequence)
     if len(new):
         lake.append(fact.table, _complete(fact, new, sequence, recorded_at))
     rejected = [rejection for parsed in batch.parsed for rejection in parsed.rejections]
     quarantined = _quarantine(lake, rejected, sequence, recorded_at)
-    disputed = _disputed(lake, fact, contested)
+    disputed = _disputed(lake, fact, set(keys["row_id"]) & active.contested_ids(lake, fact))
     return FactImport(
         fact=fact.name,
         files=tuple(sorted({parsed.source_file for parsed in batch.parsed})),
@@ -155,10 +172,10 @@ def _write(lake: Lake, batch: _Batch, sequence: int, recorded_at: int) -> FactIm
     )
 
 
-def _contest(lake: Lake, fact: Fact, fresh: pd.DataFrame, existing: pd.DataFrame, new: pa.Table, sequence: int) -> set[str]:
-    """Note the ids of new rows that have another row too, or are busts; return them."""
+def _contest(lake: Lake, fact: Fact, fresh: pd.DataFrame, existing: pd.DataFrame, new: pa.Table, sequence: int) -> None:
+    """Note the ids of new rows that have another row too, or are busts."""
     if fresh.empty:
-        return set()
+        return
     repeated = fresh["row_id"].isin(set(existing["row_id"])) if len(existing) else pd.Series(False, index=fresh.index)
     repeated |= fresh["row_id"].duplicated(keep=False) | new["bust"].to_pandas().to_numpy()
     ids = set(fresh.loc[repeated, "row_id"])
@@ -166,7 +183,6 @@ def _contest(lake: Lake, fact: Fact, fresh: pd.DataFrame, existing: pd.DataFrame
     if unknown:
         columns = [[fact.name] * len(unknown), unknown, [sequence] * len(unknown)]
         lake.append(CONTESTED, pa.Table.from_arrays([pa.array(c) for c in columns], schema=CONTESTED.arrow_schema()))
-    return ids
 
 
 def _disputed(lake: Lake, fact: Fact, ids: set[str]) -> int:
@@ -174,7 +190,20 @@ def _disputed(lake: Lake, fact: Fact, ids: set[str]) -> int:
     if not ids:
         return 0
     rows = lake.read(fact.table, [*KEY, "bust"], pc.field("row_id").isin(pa.array(sorted(ids))))
-    return len(active.resolve(rows).disputed)
+    return len(_in_dispute(rows))
+
+
+def _in_dispute(rows: pa.Table) -> pa.Table:
+    """Return the rows that contradict another of their id and revision, and that no higher revision has settled."""
+    disputed = active.resolve(rows).disputed
+    if not len(disputed):
+        return disputed
+    keys = _keys(rows)
+    contents = keys.groupby(["row_id", "revision"])["content_hash"].transform("nunique")
+    settled = keys[contents == 1].groupby("row_id")["revision"].max()
+    own = _keys(disputed)
+    is_open = own["revision"] > own["row_id"].map(settled).fillna(-1)
+    return disputed.filter(pa.array(is_open.to_numpy(dtype=bool)))
 
 
 def _complete(fact: Fact, rows: pa.Table, sequence: int, recorded_at: int) -> pa.Table:
@@ -244,8 +273,8 @@ def _fund(lake: Lake, batches: dict[str, _Batch], amount: Decimal, sequence: int
                 f"{names[0]} was funded with {there[0].normalize():f} before; correct it by a cash_flows.csv with a higher revision"
             )
         return []
-    ts = min(pc.min(rows["ts"]).as_py() for rows in fills) - 1
-    values = {name: None for name in CASH_FLOWS.table.column_names}
+    ts = min(ts for rows in fills if (ts := _earliest(rows)) is not None) - 1
+    values: dict[str, Any] = dict.fromkeys(CASH_FLOWS.table.column_names)
     values |= {
         "flow_id": "initial-cash", "ts": ts, "portfolio": names[0], "amount": amount, "kind": "initial_funding",
         "row_id": row_id, "revision": 0, "bust": False, "content_hash": f"initial-cash:{amount}:{ts}", "import_seq": sequence,
@@ -256,17 +285,51 @@ def _fund(lake: Lake, batches: dict[str, _Batch], amount: Decimal, sequence: int
 
 
 def quarantined(lake: Lake) -> pa.Table:
-    """Return everything that is set aside: rejected rows, and rows that contradict each other, by file and line."""
-    rows = lake.read(QUARANTINE).to_pylist()
+    """Return everything that is set aside: rejected rows, and rows that contradict each other, by file and line.
+
+    A rejected row whose id a later import brought is no longer set aside: it was mended, or its time has come. What
+    states no id is listed for ever, since a mended row then is another row. The table itself keeps them all.
+    """
+    rejected = lake.read(QUARANTINE).to_pylist()
+    rows = [row for name in FACTS for row in _unresolved(lake, FACTS[name], [row for row in rejected if row["fact"] == name])]
     for fact in FACTS.values():
         ids = active.contested_ids(lake, fact)
         if not ids:
             continue
         found = lake.read(fact.table, None, pc.field("row_id").isin(pa.array(sorted(ids))))
-        for row in active.resolve(found).disputed.to_pylist():
+        for row in _in_dispute(found).to_pylist():
             rows.append(_as_quarantine(fact, row))
     rows.sort(key=lambda row: (row["source_file"], row["source_line"], row["quarantine_id"]))
     return pa.Table.from_pylist(rows, schema=QUARANTINE.arrow_schema())
+
+
+def _unresolved(lake: Lake, fact: Fact, rejected: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rejected rows of a fact whose ids no later import brought."""
+    if not rejected:
+        return []
+    ids = _stated_ids(fact, rejected)
+    wanted = pa.array(sorted({identity for identity in ids if identity is not None}), pa.string())
+    found = lake.read(fact.table, ["row_id", "import_seq"], pc.field("row_id").isin(wanted))
+    newest = found.group_by("row_id").aggregate([("import_seq", "max")])
+    brought = dict(zip(newest["row_id"].to_pylist(), newest["import_seq_max"].to_pylist(), strict=True))
+    return [row for row, name in zip(rejected, ids, strict=True) if brought.get(name, 0) <= row["import_seq"]]
+
+
+def _stated_ids(fact: Fact, rejected: list[dict[str, Any]]) -> list[str | None]:
+    """Return the ids that rejected rows state, as `row_ids` gives them; no row of a table has that of one that states none."""
+    cells = [json.loads(row["row"]) if row["row"] else {} for row in rejected]
+    columns: dict[str, Any] = {}
+    for column in [column for column in fact.columns if column.name in fact.id_columns]:
+        if column.name == fact.time_column:
+            columns[column.name] = pa.array([row["ts"] for row in rejected], pa.int64())
+        else:
+            texts = [unicodedata.normalize("NFC", str(cell.get(column.name) or "").strip()) or column.default for cell in cells]
+            columns[column.name] = pa.array(texts, pa.string())
+    stated = pa.chunked_array([stated_ids(fact, columns)])
+    hashes = pa.chunked_array([[""] * len(rejected)])
+    portfolios = pa.chunked_array([[row["portfolio"] for row in rejected]], pa.string())
+    ids: list[str | None] = row_ids(fact, stated, hashes, portfolios).to_pylist()
+    return ids
 
 
 def _as_quarantine(fact: Fact, row: dict[str, Any]) -> dict[str, Any]:
@@ -279,9 +342,9 @@ def _as_quarantine(fact: Fact, row: dict[str, Any]) -> dict[str, Any]:
         "source_line": row["source_line"],
         "column": ",".join(fact.id_columns),
         "value": row["row_id"],
-        "rule": f"two rows claim this id at revision {row['revision']} with different content; neither counts",
+        "rule": f"{DISPUTED} this id at revision {row['revision']} with different content; neither counts",
         "remedy": "import the right one with a higher `revision`, or with --corrections",
-        "row": str(shown),
+        "row": json.dumps(shown, ensure_ascii=False),
         "ts": row.get("ts"),
         "portfolio": row.get("portfolio"),
         "import_seq": row["import_seq"],

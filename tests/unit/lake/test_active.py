@@ -31,7 +31,10 @@ def resolved(*rows: dict[str, Any]) -> tuple[set[tuple[str, int, str]], set[tupl
 
 
 def test_the_highest_revision_is_in_force() -> None:
-    assert resolved(statement("a"), statement("a", 2, "z"), statement("a", 1, "y"), statement("b")) == ({("a", 2, "z"), ("b", 0, "x")}, set())
+    assert resolved(statement("a"), statement("a", 2, "z"), statement("a", 1, "y"), statement("b")) == (
+        {("a", 2, "z"), ("b", 0, "x")},
+        set(),
+    )
 
 
 def test_a_bust_cancels_its_row_and_a_later_revision_brings_it_back() -> None:

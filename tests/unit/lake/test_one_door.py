@@ -15,7 +15,11 @@ def sources() -> list[Path]:
 def test_no_module_but_the_store_opens_a_delta_table() -> None:
     assert DOOR in sources()
     found = [
-        f"{path.relative_to(ROOT)} has {word}" for path in sources() if path != DOOR for word in BANNED if word in path.read_text(encoding="utf-8")
+        f"{path.relative_to(ROOT)} has {word}"
+        for path in sources()
+        if path != DOOR
+        for word in BANNED
+        if word in path.read_text(encoding="utf-8")
     ]
     assert found == []
 

@@ -211,7 +211,9 @@ def rounded(value: Fraction, places: int = 18) -> Fraction:
 
 def ledger_order(ledger: Ledger) -> list[Fill | Action]:
     """Return fills and actions by time; an action before the fills of its instant, fills by (length of id, id)."""
-    events = [((a.ts, 0, 0, a.symbol, a.row_id), a) for a in ledger.actions] + [((f.ts, 1, len(f.row_id), f.row_id, ""), f) for f in ledger.fills]
+    events = [((a.ts, 0, 0, a.symbol, a.row_id), a) for a in ledger.actions] + [
+        ((f.ts, 1, len(f.row_id), f.row_id, ""), f) for f in ledger.fills
+    ]
     return [event for _, event in sorted(events, key=lambda pair: pair[0])]
 
 

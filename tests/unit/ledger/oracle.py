@@ -223,7 +223,9 @@ def rate(ledger: Ledger, currency: str, base: str, day: int) -> Fraction | None:
     if currency == base:
         return Fraction(1)
     known = [(r.ts, 1, Fraction(r.rate)) for r in ledger.rates if (r.currency, r.base_currency) == (currency, base) and r.ts <= end_of(day)]
-    known += [(r.ts, 0, 1 / Fraction(r.rate)) for r in ledger.rates if (r.currency, r.base_currency) == (base, currency) and r.ts <= end_of(day)]
+    known += [
+        (r.ts, 0, 1 / Fraction(r.rate)) for r in ledger.rates if (r.currency, r.base_currency) == (base, currency) and r.ts <= end_of(day)
+    ]
     return max(known)[2] if known else None
 
 

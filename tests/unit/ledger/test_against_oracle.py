@@ -15,8 +15,6 @@ from tests.unit.ledger.ledgers import Ledger, ledgers
 from tests.unit.ledger.running import run
 
 
-
-
 def close(got: float | None, expected: Fraction | float | None, scale: float) -> bool:
     """Say whether a float is what is expected, to 1e-9 of the amounts that went into it."""
     if got is None or expected is None:
@@ -152,4 +150,8 @@ def test_the_oracle_itself_on_a_ledger_worked_by_hand() -> None:
     books = oracle.account(Ledger(fills))
     state = books.at(("alpha", "s1", "EQ", "USD"), to_number(date(2023, 12, 27)))
     assert (state.quantity, state.average, state.realised) == (-5, 120, 300)
-    assert [(trip.method, trip.quantity, trip.realised) for trip in books.trips] == [("fifo", 10, 200), ("fifo", 10, 100), ("flat_to_flat", 20, 300)]
+    assert [(trip.method, trip.quantity, trip.realised) for trip in books.trips] == [
+        ("fifo", 10, 200),
+        ("fifo", 10, 100),
+        ("flat_to_flat", 20, 300),
+    ]

@@ -120,6 +120,7 @@ def test_flows_before_the_first_fill_are_carried_from_a_state_without_positions(
 def test_a_day_that_needs_more_decimals_than_the_days_before_does_not_move_a_digit_of_theirs() -> None:
     """Once money was computed in scaled units, and a carried fee or entry value changed its meaning with the scale."""
     first = to_number(date(2023, 12, 26))
+
     def fill(number: int, day: int, side: str, quantity: str, price: str) -> Fill:
         return Fill(f"E{number}", at(f"2023-12-{day}T12:00"), "COIN", side, Decimal(quantity), Decimal(price), Decimal("0.37"))
 
@@ -186,4 +187,7 @@ def test_one_more_day_reads_and_writes_one_day(tmp_path: Path) -> None:
     built = build(place, report=seen.append)
     assert built.changed_from == to_date(ledger.last)
     assert seen[0] == f"accounting from {to_date(ledger.last)} to {to_date(ledger.last)}"
-    assert all(row["day"] == to_date(ledger.last) for row in derived_tables(place)["ledger_snapshots"].to_pylist()[-built.rows["ledger_snapshots"] :])
+    assert all(
+        row["day"] == to_date(ledger.last)
+        for row in derived_tables(place)["ledger_snapshots"].to_pylist()[-built.rows["ledger_snapshots"] :]
+    )

@@ -56,13 +56,17 @@ def test_what_is_bought_in_seven_parts_and_sold_in_three_is_exactly_flat(seed: i
 
 def test_one_symbol_on_the_exact_path_leaves_the_others_compiled_and_changes_nothing_of_theirs() -> None:
     rng = Random(1)
-    usual = in_parts("EQ", [Decimal(3), Decimal(4)], [Decimal(7)], "E") + in_parts("COIN", [Decimal("0.10000001")] * 3, [Decimal("0.2")], "C")
+    usual = in_parts("EQ", [Decimal(3), Decimal(4)], [Decimal(7)], "E") + in_parts(
+        "COIN", [Decimal("0.10000001")] * 3, [Decimal("0.2")], "C"
+    )
     huge = in_parts("TOK", parts_of(HUGE, 7, rng), parts_of(HUGE, 3, rng)[:2], "T")
     mixed, alone = run(Ledger(tuple(usual + huge))), run(Ledger(tuple(usual)))
     assert exact_symbols(mixed) == {"TOK"}
     for name in ("ledger_snapshots", "round_trips", "lot_exposures"):
         rows = [row for row in mixed.tables[name].to_pylist() if row["symbol"] != "TOK"]
-        expected = {(row["symbol"], row["day"], row.get("round_trip_id"), row.get("template")): row for row in alone.tables[name].to_pylist()}
+        expected = {
+            (row["symbol"], row["day"], row.get("round_trip_id"), row.get("template")): row for row in alone.tables[name].to_pylist()
+        }
         # the portfolio's sessions are a union: TOK adds none, for COIN trades every day too
         for row in rows:
             assert row == expected.pop((row["symbol"], row["day"], row.get("round_trip_id"), row.get("template")))
@@ -81,7 +85,9 @@ def test_a_quantity_beyond_two_to_the_53_whole_units_sends_its_own_symbol_alone_
 def test_a_split_of_another_symbol_with_terms_beyond_64_bits_stops_nothing() -> None:
     # 33.333333333333333333 is 33333333333333333333 / 10^18: no 64-bit numerator
     fills = in_parts("EQ", [Decimal(3)], [Decimal(1)], "E")
-    odd = [Action(f"A{k}", at("2023-12-23T12:00"), name, "split", Decimal("33.333333333333333333")) for k, name in enumerate(("TOK", "COIN"))]
+    odd = [
+        Action(f"A{k}", at("2023-12-23T12:00"), name, "split", Decimal("33.333333333333333333")) for k, name in enumerate(("TOK", "COIN"))
+    ]
     step = run(Ledger(tuple(fills + in_parts("COIN", [Decimal(6)], [Decimal(1)], "C")), tuple(odd)))
     last = {row["symbol"]: row["quantity"] for row in step.tables["ledger_snapshots"].to_pylist()}
     assert last == {"EQ": Decimal(2), "COIN": Decimal("198.999999999999999998")}  # 6 * 33.3... - 1
@@ -123,7 +129,9 @@ def test_units_are_the_same_float_however_a_value_is_scaled(value: int, places: 
 
 def test_decimals_of_a_mixed_state_are_written_exactly() -> None:
     rng = Random(4)
-    fills = in_parts("TOK", parts_of(HUGE, 4, rng), [Decimal("0.000000000000000001")], "T") + in_parts("EQ", [Decimal(3)], [Decimal(1)], "E")
+    fills = in_parts("TOK", parts_of(HUGE, 4, rng), [Decimal("0.000000000000000001")], "T") + in_parts(
+        "EQ", [Decimal(3)], [Decimal(1)], "E"
+    )
     carried = run(Ledger(tuple(fills))).state.positions
     assert carried is not None
     assert carried.quantities.type == pa.decimal128(38, 18)

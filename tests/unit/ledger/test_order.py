@@ -47,7 +47,9 @@ def test_fills_of_one_instant_count_by_length_of_id_then_id() -> None:
     fills = [Fill("E10", noon, "EQ", "sell", Decimal(1), Decimal(30)), Fill("E9", noon, "EQ", "buy", Decimal(1), Decimal(20))]
     fills.append(Fill("E2", noon, "EQ", "buy", Decimal(1), Decimal(10)))
     trips = run(Ledger(tuple(fills))).tables["round_trips"].to_pylist()
-    assert [(row["method"], row["opening_row_id"], row["closing_row_id"], row["entry_price"]) for row in trips] == [("fifo", "E2", "E10", 10.0)]
+    assert [(row["method"], row["opening_row_id"], row["closing_row_id"], row["entry_price"]) for row in trips] == [
+        ("fifo", "E2", "E10", 10.0)
+    ]
 
 
 def test_ids_of_one_length_that_differ_in_their_last_character_are_told_apart_in_any_order() -> None:

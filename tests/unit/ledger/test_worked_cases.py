@@ -52,7 +52,13 @@ def test_scaling_in_averages_the_cost_by_quantity() -> None:
     # 10 at 100 and 30 at 120: (1000 + 3600) / 40 = 115; marked at 118: 40 * 3 = 120 unrealised
     given = ledger([fill("E1", "26T15:00", "buy", 10, 100), fill("E2", "27T15:00", "buy", 30, 120)], bars=[bar("27T21:00", 118)])
     row = on(table(given, "ledger_snapshots"), 27)
-    assert (row["quantity"], row["average_cost"], row["mark"], row["unrealised_pnl"], row["market_value"]) == (40, 115.0, 118.0, 120.0, 4720.0)
+    assert (row["quantity"], row["average_cost"], row["mark"], row["unrealised_pnl"], row["market_value"]) == (
+        40,
+        115.0,
+        118.0,
+        120.0,
+        4720.0,
+    )
 
 
 def test_scaling_out_keeps_the_average_and_realises_the_part() -> None:
@@ -66,7 +72,11 @@ def test_scaling_out_keeps_the_average_and_realises_the_part() -> None:
 
 def test_a_flip_closes_and_opens_and_its_fee_is_split_by_quantity() -> None:
     # long 10 at 100 (fee 2), then sell 25 at 110 (fee 5): 10 close (fee 2), 15 open short at 110 (fee 3)
-    fills = [fill("E1", "26T15:00", "buy", 10, 100, 2), fill("E2", "27T15:00", "sell", 25, 110, 5), fill("E3", "28T15:00", "buy", 15, 106, 3)]
+    fills = [
+        fill("E1", "26T15:00", "buy", 10, 100, 2),
+        fill("E2", "27T15:00", "sell", 25, 110, 5),
+        fill("E3", "28T15:00", "buy", 15, 106, 3),
+    ]
     row = on(table(ledger(fills), "ledger_snapshots"), 27)
     assert (row["quantity"], row["average_cost"], row["realised_pnl"], row["fees"]) == (-15, 110.0, 100.0, 7.0)
     first, second = trips(ledger(fills), "flat_to_flat")
@@ -93,12 +103,21 @@ def test_a_two_for_one_split_doubles_lots_halves_their_cost_and_an_old_mark_coun
     split = Action("A1", at("2023-12-27T09:00"), "EQ", "split", Decimal(2))
     given = ledger([*fills, fill("E3", "28T15:00", "sell", 30, 55)], bars=[bar("26T21:00", 120)], actions=[split])
     row = on(table(given, "ledger_snapshots"), 27)
-    assert (row["quantity"], row["average_cost"], row["mark"], row["market_value"], row["unrealised_pnl"]) == (40, 52.5, 60.0, 2400.0, 300.0)
+    assert (row["quantity"], row["average_cost"], row["mark"], row["market_value"], row["unrealised_pnl"]) == (
+        40,
+        52.5,
+        60.0,
+        2400.0,
+        300.0,
+    )
     assert (row["stop_price"], row["mark_age"], row["mark_source"]) == (45.0, 1, "bar")
     lots = {lot["template"]: lot["quantity"] for lot in table(given, "lot_exposures") if lot["day"] == date(2023, 12, 27)}
     assert lots == {"trend": 20, "reversion": 20}
     # FIFO: 20 at 50 and 10 at 55, sold at 55: 100 and 0
-    assert [(trip["quantity"], trip["entry_price"], trip["realised_pnl"]) for trip in trips(given, "fifo")] == [(20, 50.0, 100.0), (10, 55.0, 0.0)]
+    assert [(trip["quantity"], trip["entry_price"], trip["realised_pnl"]) for trip in trips(given, "fifo")] == [
+        (20, 50.0, 100.0),
+        (10, 55.0, 0.0),
+    ]
 
 
 def test_a_mark_at_a_fill_before_a_split_counts_in_new_shares_too() -> None:
@@ -154,7 +173,9 @@ def test_a_deposit_counts_at_the_start_the_end_or_by_its_time(timing: Timing, ex
 
 def test_the_first_days_return_has_the_funding_in_its_base() -> None:
     # funded with 1000, bought 10 at 100 with a fee of 5, closed at 103: 1025 / 1000 - 1
-    given = ledger([fill("E1", "26T15:00", "buy", 10, 100, 5)], flows=[flow("26T10:00", 1000, "initial_funding")], bars=[bar("26T21:00", 103)])
+    given = ledger(
+        [fill("E1", "26T15:00", "buy", 10, 100, 5)], flows=[flow("26T10:00", 1000, "initial_funding")], bars=[bar("26T21:00", 103)]
+    )
     row = on(table(given, "portfolio_equity"), 26)
     assert (row["daily_return"], row["unit_value"], row["session"]) == (pytest.approx(0.025), pytest.approx(1.025), 0)
 
@@ -203,7 +224,9 @@ def test_a_fill_at_midnight_belongs_to_the_day_that_ends() -> None:
 
 
 def test_a_bar_that_closes_at_midnight_marks_the_day_that_ends() -> None:
-    given = ledger([fill("E1", "26T12:00", "buy", 1, 100, symbol="COIN")], bars=[bar("27T00:00", 130, "COIN"), bar("28T00:00", 140, "COIN")])
+    given = ledger(
+        [fill("E1", "26T12:00", "buy", 1, 100, symbol="COIN")], bars=[bar("27T00:00", 130, "COIN"), bar("28T00:00", 140, "COIN")]
+    )
     rows = table(given, "ledger_snapshots")
     assert [on(rows, day)["mark"] for day in (26, 27)] == [130.0, 140.0]
 
@@ -232,7 +255,9 @@ def test_a_deposit_on_a_sunday_counts_on_the_next_session() -> None:
 
 def test_a_position_is_marked_at_its_last_fill_where_bars_are_missing_or_older() -> None:
     # a bar on the 26th (90), a fill on the 27th (100) and none since: the fill; on the 29th a bar (95) again
-    given = ledger([fill("E1", "26T15:00", "buy", 1, 91), fill("E2", "27T15:00", "buy", 1, 100)], bars=[bar("26T21:00", 90), bar("29T21:00", 95)])
+    given = ledger(
+        [fill("E1", "26T15:00", "buy", 1, 91), fill("E2", "27T15:00", "buy", 1, 100)], bars=[bar("26T21:00", 90), bar("29T21:00", 95)]
+    )
     rows = table(given, "ledger_snapshots")
     found = [(on(rows, day)["mark"], on(rows, day)["mark_source"], on(rows, day)["mark_age"]) for day in (26, 27, 28, 29)]
     assert found == [(90.0, "bar", 0), (100.0, "fill", 0), (100.0, "fill", 1), (95.0, "bar", 0)]
@@ -271,7 +296,9 @@ def test_an_unlisted_instrument_trades_on_weekdays_in_the_portfolios_currency() 
 
 
 def test_a_fill_in_another_currency_than_the_instruments_is_a_position_of_its_own_marked_at_its_fills() -> None:
-    given = ledger([fill("E1", "26T15:00", "buy", 1, 100), fill("E2", "26T15:00", "buy", 1, 90, currency="EUR")], bars=[bar("26T21:00", 101)])
+    given = ledger(
+        [fill("E1", "26T15:00", "buy", 1, 100), fill("E2", "26T15:00", "buy", 1, 90, currency="EUR")], bars=[bar("26T21:00", 101)]
+    )
     rows = table(given, "ledger_snapshots")
     marks = {row["currency"]: (row["mark"], row["mark_source"], row["market_value_base"]) for row in rows if row["day"].day == 26}
     assert marks == {"USD": (101.0, "bar", 101.0), "EUR": (90.0, "fill", None)}

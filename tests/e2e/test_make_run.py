@@ -1,0 +1,59 @@
+"""The steps of `make run` in a temporary home, with the environment that is there."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.xdist_group("make run")
+
+
+def run(home: Path) -> str:
+    environment = {
+        **os.environ,
+        "PORTFOLIO_HOME": str(home),
+        "PORTFOLIO_DAGSTER_STORAGE": str(home / "dagster"),
+        "DAGSTER_HOME": str(ROOT),
+        "COLUMNS": "120",
+        "HOME": str(home.parent),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "sensors.run_now", "--sample", "sample_data"], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("make") / "home"
+
+
+@pytest.fixture(scope="module")
+def first(home: Path) -> str:
+    return run(home)
+
+
+def test_it_imports_runs_both_jobs_and_prints_the_newest_reports(first, home):
+    assert "imported 2,527 fills" in first
+    assert "ran job refresh: 12 materialisations, 10 of 10 checks held" in first
+    assert "ran job publish_reports: 1,459 materialisations" in first
+    for portfolio, equity in (("core", "1,998,988"), ("macro", "498,662")):
+        assert portfolio in first and equity in first
+        page = home / "reports" / portfolio / "2010-12-31.html"
+        assert str(page) in first and page.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_second_run_imports_nothing_twice_and_runs_nothing(first, home):
+    second = run(home)
+    assert "nothing new" in second
+    assert "up to date" in second
+    assert "ran job" not in second
+
+
+def test_what_dagster_stores_lies_in_the_home(first, home):
+    assert (home / "dagster").is_dir()
+    assert {path.name for path in home.iterdir()} >= {"lake", "book.sqlite", "policies", "inbox", "reports", "dagster"}

@@ -1,0 +1,146 @@
+"""The daily report of the sample: every number resolves to its row, changes are right, publishing is idempotent."""
+
+import json
+from datetime import date
+
+import pyarrow.compute as pc
+import pytest
+
+from portfolio_platform.book.reports import history, newest
+from portfolio_platform.errors import DataProblem
+from portfolio_platform.evidence.ids import ROWS, parse_evidence_id
+from portfolio_platform.monitor.pipeline import compose_reports, publish_reports, stale_days
+from portfolio_platform.monitor.report import PortfolioMonitorReport
+
+DAY = date(2008, 9, 29)  # core: a deposit of 200,000 and a drawdown that it must not hide
+
+
+@pytest.fixture(scope="module")
+def reports(sample_home) -> dict[str, PortfolioMonitorReport]:
+    return {report.portfolio: report for report in compose_reports(sample_home, [DAY])}
+
+
+def test_every_number_of_a_report_is_the_number_at_its_evidence_id(sample_home, reports):
+    checked = 0
+    for report in reports.values():
+        concentration = [figure for part in report.concentration for figure in part.figures]
+        for figure in (*report.headline, *report.drawdown.figures, *concentration):
+            address = parse_evidence_id(figure.evidence_id)
+            where = pc.scalar(True)
+            for name, value in address.key.items():
+                where = where & (pc.field(name) == value)
+            rows = sample_home.lake.read(address.table, [address.column], where).to_pylist()
+            assert len(rows) == 1, figure.evidence_id
+            assert rows[0][address.column] == figure.value, figure.evidence_id
+            checked += 1
+    assert checked > 100
+
+
+def test_each_evidence_id_of_groups_positions_and_changes_names_a_row(sample_home, reports):
+    for report in reports.values():
+        ids = [group.evidence_id for part in report.concentration for group in part.top]
+        ids += [position.evidence_id for position in report.positions]
+        ids += [text for change in report.changes for text in change.evidence_ids]
+        ids += [figure.evidence_id for figure in report.data_quality.figures]
+        for text in ids:
+            address = parse_evidence_id(text)
+            if address.column == ROWS:
+                continue
+            where = pc.scalar(True)
+            for name, value in address.key.items():
+                where = where & (pc.field(name) == value)
+            assert len(sample_home.lake.read(address.table, [address.column], where)) == 1, text
+
+
+def test_a_deposit_is_named_and_hides_no_drawdown(reports):
+    core = reports["core"]
+    flows = [change.sentence for change in core.changes if change.kind == "flow"]
+    assert flows == ["200,000.00 USD came in; returns and drawdown do not count it."]
+    assert core.figure("net_flow").value == 200_000
+    assert core.figure("drawdown").value == pytest.approx(0.036, abs=5e-4)  # the sample's README: -3.6 % flow-neutral
+    assert core.figure("daily_return").value == pytest.approx(0.024, abs=5e-4)
+
+
+def test_changes_are_against_the_session_before_and_the_one_a_week_back(sample_home, reports):
+    macro = reports["macro"]
+    assert (macro.previous_session, macro.week_session) == (date(2008, 9, 28), date(2008, 9, 22))
+    assert (reports["core"].previous_session, reports["core"].week_session) == (date(2008, 9, 26), date(2008, 9, 22))
+    earlier = {report.day: report for report in compose_reports(sample_home, [macro.previous_session, macro.week_session]) if report.portfolio == "macro"}
+    equity = macro.figure("equity")
+    assert equity.change_day == equity.value - earlier[macro.previous_session].figure("equity").value
+    assert equity.change_week == equity.value - earlier[macro.week_session].figure("equity").value
+
+
+def test_a_null_says_why(sample_home):
+    first = next(report for report in compose_reports(sample_home, [date(2007, 1, 3)]) if report.portfolio == "core")
+    assert first.figure("volatility_60").value is None
+    assert first.figure("volatility_60").reason == "fewer than 60 daily returns"
+    assert first.previous_session is None
+
+
+def test_the_content_reads_back_as_the_same_report(reports):
+    for report in reports.values():
+        again = PortfolioMonitorReport.from_bytes(report.canonical())
+        assert again.canonical() == report.canonical()
+        assert again.hash == report.hash
+
+
+def test_publishing_again_changes_nothing_and_a_day_alone_equals_the_day_in_a_range(sample_copy):
+    alone = publish_reports(sample_copy, [DAY])[0].published
+    ranged = [item for day in publish_reports(sample_copy, [date(2008, 9, d) for d in range(22, 31)]) for item in day.published]
+    again = [item for item in ranged if item.day == DAY]
+    assert [item.status for item in alone] == ["new", "new"]
+    assert [item.status for item in again] == ["unchanged", "unchanged"]
+    assert [item.content_hash for item in again] == [item.content_hash for item in alone]
+
+
+def test_a_correction_makes_a_second_revision_of_the_days_it_touches_and_of_no_other(sample_copy, tmp_path):
+    from portfolio_platform.build import build_all
+    from portfolio_platform.sources.pipeline import import_paths
+
+    days = [date(2010, 12, 29), date(2010, 12, 30), date(2010, 12, 31)]
+    publish_reports(sample_copy, days)
+    header = "execution_id,ts,portfolio,strategy,symbol,side,quantity,price,fee\n"
+    (tmp_path / "fills.csv").write_text(header + "LATE-1,2010-12-30T15:00:00Z,core,meanrev_rsi,IBM,buy,10,146.5,1\n")
+    import_paths(sample_copy, [tmp_path / "fills.csv"])
+    built = build_all(sample_copy)
+    assert {result.changed_from for result in built.values()} == {date(2010, 12, 30)}
+    publish_reports(sample_copy, days)
+    with sample_copy.book.reading() as connection:
+        core = {report.day.isoformat() if isinstance(report.day, date) else report.day: report.revision for report in history(connection, "core")}
+        macro = [report.revision for report in history(connection, "macro")]
+    assert core == {"2010-12-29": 1, "2010-12-30": 2, "2010-12-31": 2}
+    assert macro == [1, 1, 1]
+
+
+def test_all_days_are_stale_first_and_none_after_all_are_published(sample_copy):
+    stale = stale_days(sample_copy)
+    assert (len(stale), stale[0], stale[-1]) == (1459, date(2007, 1, 3), date(2010, 12, 31))
+    publish_reports(sample_copy, stale)
+    assert stale_days(sample_copy) == []
+
+
+def test_reports_beyond_what_is_built_are_refused(home, tmp_path):
+    with pytest.raises(DataProblem, match="portfolio build"):
+        publish_reports(home, [date(2010, 12, 31)])
+
+
+def test_rows_in_quarantine_are_counted_on_their_day_and_after(sample_copy, tmp_path):
+    from portfolio_platform.sources.pipeline import import_paths
+
+    header = "execution_id,ts,portfolio,strategy,symbol,side,quantity,price\n"
+    (tmp_path / "fills.csv").write_text(header + "BAD-1,2010-12-30T15:00:00Z,core,meanrev_rsi,IBM,buy,10,-5\n")
+    import_paths(sample_copy, [tmp_path / "fills.csv"])
+    by_day = {report.day.day: report for report in compose_reports(sample_copy, [date(2010, 12, 29), date(2010, 12, 30), date(2010, 12, 31)]) if report.portfolio == "core"}
+    assert [by_day[day].figure("quarantined_on_day").value for day in (29, 30, 31)] == [0, 1, 0]
+    assert [by_day[day].figure("quarantined_to_date").value for day in (29, 30, 31)] == [0, 1, 1]
+
+
+def test_provenance_stands_beside_the_content(sample_copy):
+    publish_reports(sample_copy, [DAY])
+    with sample_copy.book.reading() as connection:
+        stored = newest(connection, "core", DAY)
+    assert stored is not None
+    beside = json.loads(stored.provenance)
+    assert set(beside) == {"lake_versions", "import_seq", "code_version"}
+    assert b"lake_versions" not in stored.content

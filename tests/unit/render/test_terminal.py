@@ -1,0 +1,40 @@
+import io
+
+from rich.console import Console
+
+from portfolio_platform.render.series import History
+from portfolio_platform.render.terminal import to_terminal
+from tests.unit.render.factory import history, hostile, report
+
+
+def _printed(rendered: object, width: int = 120) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=True, color_system=None).print(rendered)
+    return out.getvalue()
+
+
+def test_the_terminal_shows_what_matters() -> None:
+    text = _printed(to_terminal(report(), history(60)))
+    for part in (
+        "core, Thursday, 14 March 2024",
+        "■ risk-off",
+        "1,998,988 USD",
+        "▼ −4,674",
+        "SPX",
+        "60.0 %",
+        "What changed",
+        "sessions",
+    ):
+        assert part in text
+    assert "Not known: Label of sharpe_60" in text
+
+
+def test_markup_and_escapes_in_data_are_text() -> None:
+    text = _printed(to_terminal(hostile("[bold red]x[/] [link=file:///etc]y[/link] [/] :smile: \x1b]0;t\x07\r\n")), 400)
+    assert "[bold red]x[/]" in text and "[link=file:///etc]" in text and ":smile:" in text
+    assert "\x1b" not in text and "\x07" not in text
+
+
+def test_a_narrow_terminal_and_an_empty_history_are_fine() -> None:
+    assert _printed(to_terminal(report(), History.empty("core")), 40)
+    assert _printed(to_terminal(report(previous_session=None, week_session=None, changes=(), concentration=(), positions=())), 60)
