@@ -1,12 +1,16 @@
 """Charts of every portfolio for the metadata of assets."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assets.metadata import picture
 from portfolio_platform.home import Home
 
 
-def pictures(home: Home, chart: str) -> dict[str, Any]:
+if TYPE_CHECKING:
+    from portfolio_platform.render.charts import ChartName
+
+
+def pictures(home: Home, chart: "ChartName") -> dict[str, Any]:
     """Return a chart of each portfolio: equity, underwater, exposure or concentration."""
     from portfolio_platform.render.pipeline import history, newest_sessions
     from portfolio_platform.render import charts

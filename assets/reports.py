@@ -10,13 +10,22 @@ from portfolio_platform.monitor.pipeline import DayReports
 
 def partition_metadata(home: Home, reports: DayReports, *, with_text: bool) -> dict[str, Any]:
     """Return the metadata of a day; a day on which no portfolio had a session says just that."""
+    shown: dict[str, Any] = {"dagster/partition_row_count": len(reports.published)}
     if not reports.published:
-        return {"session": "no_session"}
-    shown: dict[str, Any] = {"session": "session"}
+        return shown | {"session": "no_session"}
+    shown["session"] = "session"
     for item in reports.published:
-        shown[f"{item.portfolio} revision"] = item.revision
-        shown[f"{item.portfolio} status"] = item.status
-        shown[f"{item.portfolio} content hash"] = item.content_hash
+        headline = reports.headlines[item.portfolio]
+        shown |= {
+            f"{item.portfolio} regime": headline.regime,
+            f"{item.portfolio} revision": f"{item.revision} ({item.status})",
+            f"{item.portfolio} content hash": item.content_hash,
+        }
+        # numbers, so that the UI draws them over the partitions
+        if headline.equity is not None:
+            shown[f"{item.portfolio} equity"] = float(headline.equity)
+        if headline.drawdown is not None:
+            shown[f"{item.portfolio} drawdown"] = float(headline.drawdown)
         if with_text:
             shown[f"{item.portfolio} report"] = dg.MetadataValue.md(_text(home, item.report_id))
     return shown

@@ -1,6 +1,7 @@
 """From derived tables to the diagnostics' arrays, and from their results to rows."""
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -115,10 +116,11 @@ def drawdown_days(rows: pa.Table) -> list[DrawdownDay]:
     """Return stored rows as the diagnostic knows them: null is NaN."""
     names = [field.name for field in fields(DrawdownDay)]
     kinds = {column.name: column.kind for column in derived.DRAWDOWN_STATE.columns}
-    return [
-        DrawdownDay(**{name: np.nan if row[name] is None and kinds[name] == "number" else row[name] for name in names})
-        for row in rows.select(names).to_pylist()
-    ]
+
+    def known(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: np.nan if row[name] is None and kinds[name] == "number" else row[name] for name in names}
+
+    return [DrawdownDay(**known(row)) for row in rows.select(names).to_pylist()]
 
 
 def _sorted(table: pa.Table, key: tuple[str, ...]) -> pa.Table:

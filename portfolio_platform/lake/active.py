@@ -89,9 +89,9 @@ def read(
 
 def contested_ids(lake: "Lake", fact: Fact) -> frozenset[str]:
     """Return the ids that have more than one row, or a bust: the few that need resolving."""
-    from portfolio_platform.lake.facts import CONTESTED
-
     import pyarrow.compute as pc
+
+    from portfolio_platform.lake.facts import CONTESTED
 
     return frozenset(lake.read(CONTESTED, ["row_id"], pc.field("fact") == fact.name)["row_id"].to_pylist())
 

@@ -110,8 +110,13 @@ class _Ready:
 def _prepare(fills: pa.Table, actions: Actions, known: Reference, carried: Carried | None) -> _Ready:
     """Return the kernel's batches; the fills as arrays, as large as the events, are gone when it runs."""
     arrays, keys, carried_at = key_fills(fills, known, carried.keys if carried else None)
-    quantities = carried.quantities if carried else None
-    positions, *parts = scale_positions(arrays, keys, known, actions, quantities, np.repeat(carried_at, kernel.STATE_QUANTITIES))
+    quantities, quantities_at = None, carried_at
+    if carried is not None:
+        # lots may need more places than their sum: 1.5 and 2.5 are 4
+        quantities = pa.concat_arrays([carried.quantities, carried.lot_quantity])
+        lots_at = np.repeat(carried_at, np.diff(carried.lot_start))
+        quantities_at = np.concatenate((np.repeat(carried_at, kernel.STATE_QUANTITIES), lots_at))
+    positions, *parts = scale_positions(arrays, keys, known, actions, quantities, quantities_at)
     first_day, first_ts = _first_fills(arrays, positions.size, carried, carried_at)
     batches = []
     for exact in (False, True):

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from portfolio_platform import __version__
@@ -14,6 +14,7 @@ from portfolio_platform.days import day_number, to_date, to_number
 from portfolio_platform.errors import DataProblem
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
+from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.facts import PORTFOLIOS
 from portfolio_platform.lake.progress import Progress, changed_since, newest_import, read_progress, write_progress
 from portfolio_platform.ledger.pipeline import NAME as LEDGER
@@ -37,25 +38,38 @@ READ = (
 
 
 @dataclass(frozen=True)
+class Headline:
+    """What a report says first."""
+
+    equity: float | int | None
+    drawdown: float | int | None
+    regime: str
+
+
+@dataclass(frozen=True)
 class DayReports:
     """What publishing did for a day: one entry for each portfolio with a session, none where there was none."""
 
     day: date
     published: tuple[Published, ...]
+    headlines: dict[str, Headline]
 
 
 def read_tables(home: Home, first: date, last: date) -> Tables:
     """Read the derived tables of a range of days, and of the weeks before it that changes are taken against."""
     since = first - LOOK_BACK
-    months = {"from_month": since.isoformat()[:7], "to_month": last.isoformat()[:7]}
     where = (pc.field("day") >= since) & (pc.field("day") <= last)
-    read = partial(home.lake.read, columns=None)
+    from_month, to_month = since.isoformat()[:7], last.isoformat()[:7]
+
+    def read(table: Table, condition: pc.Expression = where) -> pa.Table:
+        return home.lake.read(table, None, condition, from_month=from_month, to_month=to_month)
+
     return Tables(
-        equity=read(derived.PORTFOLIO_EQUITY, where=where, **months),
-        drawdown=read(derived.DRAWDOWN_STATE, where=where, **months),
-        metrics=read(derived.CONCENTRATION_METRICS, where=where, **months),
-        groups=read(derived.CONCENTRATION_GROUPS, where=where, **months),
-        positions=read(derived.LEDGER_SNAPSHOTS, where=where & pc.field("average_cost").is_valid(), **months),
+        equity=read(derived.PORTFOLIO_EQUITY),
+        drawdown=read(derived.DRAWDOWN_STATE),
+        metrics=read(derived.CONCENTRATION_METRICS),
+        groups=read(derived.CONCENTRATION_GROUPS),
+        positions=read(derived.LEDGER_SNAPSHOTS, where & pc.field("average_cost").is_valid()),
     )
 
 
@@ -120,6 +134,7 @@ def publish_reports(home: Home, days: Sequence[date], progress: Callable[[int, i
         for policy in {policies.default.hash: policies.default, **{p.hash: p for p in policies.by_portfolio.values()}}.values():
             archive.archive(connection, policy.name, policy.canonical(), now)
     done: dict[date, list[Published]] = {day: [] for day in wanted}
+    headlines: dict[date, dict[str, Headline]] = {day: {} for day in wanted}
     drafts: list[ReportDraft] = []
 
     def flush() -> None:
@@ -130,14 +145,16 @@ def publish_reports(home: Home, days: Sequence[date], progress: Callable[[int, i
             drafts.clear()
 
     for count, report in enumerate(compose_reports(home, wanted, policies), start=1):
-        content = report.canonical()
-        drafts.append(ReportDraft(report.portfolio, report.day, KIND, SCHEMA_VERSION, report.policy.hash, content, shared))
+        draft = ReportDraft(report.portfolio, report.day, KIND, SCHEMA_VERSION, report.policy.hash, report.canonical(), shared)
+        drafts.append(draft)
+        said = Headline(report.figure("equity").value, report.figure("drawdown").value, report.drawdown.regime)
+        headlines[report.day][report.portfolio] = said
         if len(drafts) >= BATCH:
             flush()
             progress(count, len(wanted))
     flush()
     _remember(home, policies, stale, wanted)
-    return [DayReports(day, tuple(done[day])) for day in wanted]
+    return [DayReports(day, tuple(done[day]), headlines[day]) for day in wanted]
 
 
 def stale_days(home: Home) -> list[date]:

@@ -60,9 +60,9 @@ def history(home: Home, portfolio: str, until: date) -> "History":
     from portfolio_platform.render.series import History
 
     where = (pc.field("portfolio") == portfolio) & (pc.field("day") <= until)
-    month = {"to_month": until.isoformat()[:7]}
+    month = until.isoformat()[:7]
     tables = (derived.PORTFOLIO_EQUITY, derived.DRAWDOWN_STATE, derived.CONCENTRATION_METRICS)
-    return History.from_tables(portfolio, *(home.lake.read(table, None, where, **month) for table in tables))
+    return History.from_tables(portfolio, *(home.lake.read(table, None, where, to_month=month) for table in tables))
 
 
 def rendered(home: Home, stored: StoredReport, wanted: str) -> str:

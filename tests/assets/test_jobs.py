@@ -75,9 +75,9 @@ def test_a_single_day_shows_the_report_itself(refreshed, inbox_home, instance):
     job = build_definitions(inbox_home).resolve_job_def("publish_reports")
     result = job.execute_in_process(instance=instance, partition_key="2010-12-31")
     metadata = result.get_asset_materialization_events()[0].materialization.metadata
-    assert metadata["core status"].value in ("new", "unchanged")
-    assert "16.6" not in metadata["core report"].value  # no figure of another day
-    assert "core" in metadata["core report"].value
+    assert metadata["core regime"].value == "normal"
+    assert metadata["core equity"].value == pytest.approx(1_998_988.42, abs=0.01)
+    assert metadata["core report"].value.startswith("# core")
 
 
 def test_a_day_without_a_session_says_so_and_publishes_nothing(refreshed, inbox_home, instance, tmp_path):

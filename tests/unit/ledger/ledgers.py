@@ -224,7 +224,7 @@ def _moment(rng: Random, day: int) -> int:
 
 def random_ledger(seed: int, fills: int, days: int, *, foreign: bool = True) -> Ledger:
     """Return a ledger with everything that happens: shorts, flips, ties, rebates, splits, dividends, late portfolios, gaps."""
-    rng = Random(seed)  # noqa: S311
+    rng = Random(seed)
     first = to_number(FIRST)
     last = first + days - 1
     symbols = ["EQ", "FUT", "COIN", "TOK", "NEW"] + (["DAX"] if foreign else [])
@@ -305,8 +305,9 @@ def write_files(ledger: Ledger, folder: Path, *, only: Sequence[str] | None = No
     contents: dict[str, list[dict[str, Any]]] = {
         "fills": [
             {
-                "execution_id": f.row_id, "ts": format_timestamp(f.ts), "portfolio": f.portfolio, "strategy": f.strategy, "symbol": f.symbol,
-                "side": f.side, "quantity": f"{f.quantity:f}", "price": f"{f.price:f}", "currency": f.currency or "", "fee": f"{f.fee:f}",
+                "execution_id": f.row_id, "ts": format_timestamp(f.ts), "portfolio": f.portfolio, "strategy": f.strategy,
+                "symbol": f.symbol, "side": f.side, "quantity": f"{f.quantity:f}", "price": f"{f.price:f}",
+                "currency": f.currency or "", "fee": f"{f.fee:f}",
                 "template": f.template, "playbook": f.playbook, "stop_price": "" if f.stop_price is None else f"{f.stop_price:f}",
             }
             for f in ledger.fills
@@ -320,7 +321,8 @@ def write_files(ledger: Ledger, folder: Path, *, only: Sequence[str] | None = No
         ],
         "bars": [{"symbol": b.symbol, "ts": format_timestamp(b.ts), "close": f"{b.close:f}"} for b in ledger.bars],
         "fx_rates": [
-            {"ts": format_timestamp(r.ts), "currency": r.currency, "base_currency": r.base_currency, "rate": f"{r.rate:f}"} for r in ledger.rates
+            {"ts": format_timestamp(r.ts), "currency": r.currency, "base_currency": r.base_currency, "rate": f"{r.rate:f}"}
+            for r in ledger.rates
         ],
         "corporate_actions": [
             {

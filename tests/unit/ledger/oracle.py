@@ -147,8 +147,8 @@ def _fill(books: Books, key: Key, position: Position, fill: Fill) -> None:
             books.trips.append(
                 Trip(
                     "flat_to_flat", key, "short" if sign > 0 else "long", position.opened_at, fill.ts, position.entered,
-                    position.entry_value / position.entered, position.exit_value / position.left, position.trip_realised, position.trip_fees,
-                    position.opening, fill.row_id, position.tag,
+                    position.entry_value / position.entered, position.exit_value / position.left, position.trip_realised,
+                    position.trip_fees, position.opening, fill.row_id, position.tag,
                 )
             )  # fmt: skip
             position.stop = None

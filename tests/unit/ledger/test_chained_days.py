@@ -138,6 +138,22 @@ def test_a_day_that_needs_more_decimals_than_the_days_before_does_not_move_a_dig
     assert trip["fees"] == pytest.approx(5 * 0.37, rel=1e-12)
 
 
+def test_lots_that_need_more_decimals_than_their_sum_are_carried_exactly() -> None:
+    """1.5 and 2.5 are 4: once a carried state was scaled by its sum alone, and the lots lost their halves."""
+    first = to_number(date(2023, 12, 26))
+    fills = tuple(
+        Fill(f"E{day}", at(f"2023-12-{day}T12:00"), "COIN", side, Decimal(quantity), Decimal(price))
+        for day, side, quantity, price in ((26, "buy", "1.5", 10), (27, "buy", "2.5", 20), (28, "sell", "3", 30), (29, "sell", "1", 30))
+    )
+    ledger = Ledger(fills, first=first, last=first + 4)
+    steps = chained(ledger, range(first, first + 4))
+    assert difference(steps, run(ledger).tables) == []
+    fifo = sorted(
+        (row["day"].day, row["entry_price"], row["quantity"]) for row in steps["round_trips"].to_pylist() if row["method"] == "fifo"
+    )
+    assert fifo == [(28, 10.0, Decimal("1.5")), (28, 20.0, Decimal("1.5")), (29, 20.0, Decimal(1))]
+
+
 def test_a_deposit_whose_rate_comes_later_is_still_no_performance() -> None:
     # 1000 USD on the 26th; 1000 EUR on the 27th, whose rate is first known on the 29th, 1.10: equity is null for two days, then 2100
     first = to_number(date(2023, 12, 26))
@@ -164,7 +180,10 @@ def test_a_dividend_and_a_split_on_a_day_without_a_session_are_not_lost() -> Non
 
     ledger = Ledger(
         (Fill("E1", at("2023-12-22T15:00"), "EQ", "buy", Decimal(10), Decimal(100)),),
-        (Action("A1", at("2023-12-23T09:00"), "EQ", "cash_dividend", Decimal("1.5")), Action("A2", at("2023-12-24T09:00"), "EQ", "split", Decimal(2))),
+        (
+            Action("A1", at("2023-12-23T09:00"), "EQ", "cash_dividend", Decimal("1.5")),
+            Action("A2", at("2023-12-24T09:00"), "EQ", "split", Decimal(2)),
+        ),
         last=to_number(date(2023, 12, 27)),
     )  # fmt: skip
     expected = run(ledger).tables
