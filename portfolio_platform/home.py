@@ -107,7 +107,9 @@ class Home:
         from portfolio_platform.policy.model import DEFAULT_POLICY_FILE
 
         try:
-            for folder in (self.root, self.inbox, self.imported, self.reports, self.policies):
+            if not self.root.exists():
+                self.root.mkdir(parents=True, mode=0o700)  # positions and orders are nobody else's business
+            for folder in (self.inbox, self.imported, self.reports, self.policies):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreProblem(f"the home {self.root} cannot be created: {error.strerror}; set PORTFOLIO_HOME to a folder you own") from error

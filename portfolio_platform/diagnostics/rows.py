@@ -54,7 +54,8 @@ def metric_rows(found: d2.Concentration, given: d2.Exposures, sessions: pa.Table
     top_names: list[str | None] = []
     for code, place in zip(found.top.ravel().tolist(), dimension.tolist(), strict=True):
         top_names.append(given.names[place][code] if code >= 0 else None)
-    reason = np.where(found.status[session] > 0, found.status[session], np.where(equity[session] > 0.0, 0, len(d2.REASONS)))
+    without = np.where(np.isnan(equity), d2.MISSING_RATE, np.where(equity > 0.0, d2.OK, len(d2.REASONS)))
+    reason = np.where(found.status[session] > 0, found.status[session], without[session])
     columns = {
         "day": sessions["day"].combine_chunks().take(pa.array(session)),
         "portfolio": sessions["portfolio"].combine_chunks().take(pa.array(session)),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from portfolio_platform.days import day_number
 from portfolio_platform.lake import derived
@@ -228,7 +229,5 @@ def trip_rows(account: Account) -> pa.Table:
         "month": month_column(day),
     }
     keys = ("method", "portfolio", "strategy", "symbol", "currency", "opening_row_id", "closing_row_id")
-    columns["round_trip_id"] = pa.array(
-        ["/".join(parts) for parts in zip(*(columns[name].to_pylist() for name in keys), strict=True)], pa.string()
-    )
+    columns["round_trip_id"] = pc.binary_join_element_wise(*(columns[name].cast(pa.string()) for name in keys), "/")
     return assemble(derived.ROUND_TRIPS, columns).sort_by([("closed_at", "ascending"), ("round_trip_id", "ascending")])

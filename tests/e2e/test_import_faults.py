@@ -244,7 +244,7 @@ def writer(start: Path, tmp_path: Path) -> Iterator[Callable[[], None]]:
         "file = Path(sys.argv[2])\nprint('ready', flush=True)\n"
         "while not file.with_name('stop').exists():\n"
         "    file.write_text(fills(*(fill(8, execution_id=f'W{n}-{i}') for i in range(4))), encoding='utf-8')\n"
-        "    import_paths(home, [file])\n    build_all(home)\n    n += 1\n    time.sleep(0.5)\n"
+        "    import_paths(home, [file])\n    build_all(home)\n    n += 1\n    time.sleep(1.5)\n"
     )
     file = tmp_path / "fills_w.csv"
     command = [sys.executable, "-c", code, str(start), str(file)]
