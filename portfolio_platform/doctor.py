@@ -162,7 +162,7 @@ def _lake(home: Home) -> Iterator[Finding]:
             crowded.append(f"{table.name} {found:,}")
     where = home.lake.url
     if crowded:
-        yield Finding("warn", "lake files", f"many small files slow reading down: {', '.join(crowded)}", "compact these tables")
+        yield Finding("warn", "lake files", f"many small files slow reading down: {', '.join(crowded)}", "`portfolio compact`")
     else:
         yield Finding("ok", "lake files", f"{counts:,} files in {where}" if counts else f"nothing is stored yet in {where}")
 

@@ -31,6 +31,7 @@ app.command("doctor")(platform.doctor)
 app.command("import")(data.import_)
 app.command("quarantine")(data.quarantine)
 app.command("build")(platform.build)
+app.command("compact")(platform.compact)
 app.command("show")(data.show)
 app.command("report")(reports.report)
 

@@ -89,3 +89,20 @@ def doctor(json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> N
             out.print(table)
         if any(finding.level == "fail" for finding in findings):
             raise typer.Exit(DATA_PROBLEM)
+
+
+def compact(json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> None:
+    """Merge the small files that many builds and imports leave in the lake. Rows and history stay as they are."""
+    with opened(home, as_of) as opened_home:
+        from portfolio_platform.lake.derived import TABLES
+
+        lake, merged = opened_home.require().lake, {}
+        with lake.writing(), err.status("compacting") as status:
+            for table in TABLES.values():
+                status.update(f"compacting {table.name}")
+                merged[table.name] = lake.compact(table)
+        if json:
+            print_json(merged)
+            return
+        done = [f"{name}: {count:,} files merged" for name, count in merged.items() if count]
+        out.print("\n".join(done) or "nothing to merge")

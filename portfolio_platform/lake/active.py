@@ -5,12 +5,13 @@ content are both set aside; then the next lower undisputed revision stays in for
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from portfolio_platform.lake.facts import Fact
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     from portfolio_platform.lake.store import Lake
 
@@ -60,31 +61,58 @@ def read(
     ``after_ts`` and ``until_ts`` bound the rows' own time (exclusive, inclusive); ``until_seq`` shows the fact as it was
     known after that import.
     """
+    wanted = list(columns) if columns is not None else [column.name for column in fact.columns] + ["row_id", "import_seq"]
+    bounds = Bounds(after_ts, until_ts, until_seq)
+    contested = contested_ids(lake, fact)
+    while True:
+        rows = _read(lake, fact, wanted, bounds, contested, dictionaries)
+        # an import notes an id before it writes a second row of it; where one came by meanwhile, read again
+        now = contested_ids(lake, fact)
+        if now == contested:
+            return rows
+        contested = now
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds of the rows' own time (exclusive, inclusive), and of the import that brought them."""
+
+    after_ts: int | None
+    until_ts: int | None
+    until_seq: int | None
+
+    def time(self) -> "pc.Expression":
+        """Return the condition on a row's own time."""
+        import pyarrow.compute as pc
+
+        condition = pc.scalar(True)
+        if self.until_ts is not None:
+            condition = condition & (pc.field("ts") <= self.until_ts)
+        if self.after_ts is not None:
+            condition = condition & (pc.field("ts") > self.after_ts)
+        return condition
+
+    def known(self) -> "pc.Expression":
+        """Return the condition on the import."""
+        import pyarrow.compute as pc
+
+        return pc.scalar(True) if self.until_seq is None else pc.field("import_seq") <= self.until_seq
+
+
+def _read(lake: "Lake", fact: Fact, wanted: list[str], bounds: Bounds, contested: frozenset[str], dictionaries: bool) -> "pa.Table":
+    """Return rows that stand alone as they are, and contested ones resolved."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    wanted = list(columns) if columns is not None else [column.name for column in fact.columns] + ["row_id", "import_seq"]
-    extra = [name for name in ("row_id", "revision", "bust", "content_hash") if name not in wanted]
-    time: Any = None
-    if until_ts is not None:
-        time = pc.field("ts") <= until_ts
-    if after_ts is not None:
-        time = (pc.field("ts") > after_ts) if time is None else time & (pc.field("ts") > after_ts)
-    known = pc.field("import_seq") <= until_seq if until_seq is not None else None
-    contested = contested_ids(lake, fact)
+    month, time, known = _month_of(fact, bounds.after_ts), bounds.time(), bounds.known()
     if not contested:
-        where = time if known is None else known if time is None else time & known
-        return lake.read(fact.table, wanted, where, from_month=_month_of(fact, after_ts), dictionaries=dictionaries)
-    ids = pa.array(sorted(contested), pa.string())
-    alone = ~pc.field("row_id").isin(ids)
-    plain = alone if time is None else alone & time
-    rows = lake.read(fact.table, wanted, plain if known is None else plain & known, from_month=_month_of(fact, after_ts))
-    among = pc.field("row_id").isin(ids)
-    columns_ = [*wanted, *extra, *([fact.time_column] if fact.time_column and fact.time_column not in wanted else [])]
-    others = resolve(lake.read(fact.table, columns_, among if known is None else among & known)).rows
-    if time is not None:
-        others = others.filter(time)
-    return pa.concat_tables([rows, others.select(wanted)])
+        return lake.read(fact.table, wanted, time & known, from_month=month, dictionaries=dictionaries)
+    among = pc.field("row_id").isin(pa.array(sorted(contested), pa.string()))
+    rows = lake.read(fact.table, wanted, ~among & time & known, from_month=month)
+    needed = {"row_id", "revision", "bust", "content_hash", *([fact.time_column] if fact.time_column else [])}
+    # a correction may move a row in time, so its other statements are looked for in every month
+    others = resolve(lake.read(fact.table, [*wanted, *sorted(needed - set(wanted))], among & known)).rows
+    return pa.concat_tables([rows, others.filter(time).select(wanted)])
 
 
 def contested_ids(lake: "Lake", fact: Fact) -> frozenset[str]:

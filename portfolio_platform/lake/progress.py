@@ -1,5 +1,6 @@
 """How far derived tables are, and what they rest on."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 
@@ -8,7 +9,7 @@ import pyarrow.compute as pc
 
 from portfolio_platform import __version__
 from portfolio_platform.lake.derived import PROGRESS
-from portfolio_platform.lake.facts import FACTS
+from portfolio_platform.lake.facts import FACTS, Fact
 from portfolio_platform.lake.store import Lake
 
 KEPT_GENERATIONS = 400
@@ -59,9 +60,13 @@ def write_progress(lake: Lake, progress: Progress) -> None:
 
 
 def newest_import(lake: Lake) -> int:
-    """Return the number of the newest import that brought a row; 0 where there is none."""
-    found = [pc.max(lake.read(fact.table, ["import_seq"])["import_seq"]).as_py() for fact in FACTS.values()]
-    return max((number for number in found if number is not None), default=0)
+    """Return the number of the newest import that brought a row of any fact; 0 where there is none."""
+    return newest_import_of(lake, FACTS.values())
+
+
+def newest_import_of(lake: Lake, facts: Iterable[Fact]) -> int:
+    """Return the number of the newest import that brought a row of these facts; 0 where there is none."""
+    return max((lake.largest(fact.table, "import_seq") for fact in facts), default=0)
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,23 @@ class Lake:
         delta = self.open(table)
         return 0 if delta is None else int(delta.count())
 
+    def largest(self, table: Table, column: str) -> int:
+        """Return the largest value of an integer column that is never negative, 0 where there is no row.
+
+        Read from the statistics of the log; where a file has none, from the column itself.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        delta = self.open(table)
+        if delta is None:
+            return 0
+        files = pa.table(delta.get_add_actions(flatten=True))
+        name = f"max.{column}"
+        if name in files.column_names and not files[name].null_count:
+            return int(pc.max(files[name]).as_py() or 0)
+        return int(pc.max(self.read(table, [column])[column]).as_py() or 0)
+
     def file_count(self, table: Table) -> int:
         """Return the number of data files that a full read opens."""
         delta = self.open(table)

@@ -11,7 +11,7 @@ from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.built import Built
 from portfolio_platform.lake.facts import BARS, CASH_FLOWS, CORPORATE_ACTIONS, FILLS, FX_RATES, INSTRUMENTS, PORTFOLIOS
-from portfolio_platform.lake.progress import Progress, newest_import, read_progress, write_progress
+from portfolio_platform.lake.progress import Progress, newest_import_of, read_progress, write_progress
 from portfolio_platform.ledger import state
 from portfolio_platform.ledger.advance import Facts, LedgerState, advance
 from portfolio_platform.ledger.inputs import FILL_COLUMNS, Reference
@@ -57,7 +57,7 @@ def first_changed_day(home: Home, since_seq: int) -> date | None:
 
 def plan(home: Home, policy: Policy, until: date, restate_from: date | None) -> tuple[date | None, int]:
     """Return the first day to build, None where nothing is to do, and the newest import."""
-    newest = newest_import(home.lake)
+    newest = newest_import_of(home.lake, LEDGER_FACTS)
     done = read_progress(home.lake, NAME)
     if done is None or not done.rests_on(policy.hash):
         return (home.first_day if newest else None), newest

@@ -16,9 +16,9 @@ from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.facts import PORTFOLIOS
-from portfolio_platform.lake.progress import Progress, changed_since, newest_import, read_progress, write_progress
+from portfolio_platform.lake.progress import Progress, changed_since, newest_import_of, read_progress, write_progress
 from portfolio_platform.ledger.pipeline import NAME as LEDGER
-from portfolio_platform.ledger.pipeline import first_changed_day
+from portfolio_platform.ledger.pipeline import LEDGER_FACTS, first_changed_day
 from portfolio_platform.monitor.compose import SetAside, compose
 from portfolio_platform.monitor.inputs import Tables, session_inputs
 from portfolio_platform.monitor.report import KIND, SCHEMA_VERSION, PortfolioMonitorReport
@@ -160,7 +160,7 @@ def publish_reports(home: Home, days: Sequence[date], progress: Callable[[int, i
 def stale_days(home: Home) -> list[date]:
     """Return the ended days whose reports are not published, or rest on older facts, another policy or older code."""
     days = [to_date(number) for number in range(to_number(home.first_day), to_number(home.last_ended_day) + 1)]
-    published, newest = read_progress(home.lake, NAME), newest_import(home.lake)
+    published, newest = read_progress(home.lake, NAME), newest_import_of(home.lake, LEDGER_FACTS)
     if published is None or not published.rests_on(assigned_policies(home).hash):
         return days if newest else []
     changed = [changed_since(home.lake, LEDGER, published.upstream_generation), published.built_until + timedelta(days=1)]

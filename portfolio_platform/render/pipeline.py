@@ -10,7 +10,8 @@ from portfolio_platform.book.reports import StoredReport, newest
 from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.home import Home, write_atomically
 from portfolio_platform.lake import derived
-from portfolio_platform.lake.progress import newest_import, read_progress
+from portfolio_platform.lake.progress import newest_import_of, read_progress
+from portfolio_platform.ledger.pipeline import LEDGER_FACTS
 from portfolio_platform.monitor.pipeline import publish_reports
 from portfolio_platform.monitor.report import PortfolioMonitorReport
 
@@ -35,12 +36,15 @@ def published_reports(
     Raises `DataProblem` where nothing is built or the day had no session, `WrongUse` for an unknown portfolio.
     """
     sessions = newest_sessions(home, day or home.today)
+    if not sessions and newest_sessions(home, home.today):
+        first = pc.min(home.lake.read(derived.PORTFOLIO_EQUITY, ["day"])["day"]).as_py()
+        raise DataProblem(f"{day} is before the first session, {first}")
     if not sessions:
         raise DataProblem("there is no session to report yet; import a ledger and run `portfolio build`")
     if portfolio is not None and portfolio not in sessions:
         raise WrongUse(f"there is no portfolio {portfolio!r} by that day; there is {', '.join(sessions)}")
     ledger = read_progress(home.lake, "ledger")
-    if ledger is not None and ledger.import_seq < newest_import(home.lake):
+    if ledger is not None and ledger.import_seq < newest_import_of(home.lake, LEDGER_FACTS):
         warn("facts were imported that are not accounted for yet; run `portfolio build`")
     chosen = {portfolio: sessions[portfolio]} if portfolio is not None else sessions
     if day is not None:

@@ -121,11 +121,7 @@ def import_paths(
 
 def next_sequence(lake: Lake) -> int:
     """Return the number of the next import: above every row's, also those of an import that was killed."""
-    newest = 0
-    for table in [IMPORTS, *(fact.table for fact in FACTS.values())]:
-        found = pc.max(lake.read(table, ["import_seq"])["import_seq"]).as_py()
-        newest = max(newest, found or 0)
-    return newest + 1
+    return 1 + max(lake.largest(table, "import_seq") for table in [IMPORTS, *(fact.table for fact in FACTS.values())])
 
 
 def remember_span(home: Home, coming: Sequence[pa.Table] = ()) -> None:

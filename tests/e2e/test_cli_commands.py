@@ -8,7 +8,7 @@ from portfolio_platform.home import Home
 from tests.conftest import SAMPLE
 from tests.e2e.running import fill, fills, portfolio
 
-COMMANDS = ("init", "doctor", "import", "quarantine", "build", "show", "report")
+COMMANDS = ("init", "doctor", "import", "quarantine", "build", "compact", "show", "report")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
