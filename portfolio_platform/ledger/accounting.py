@@ -81,6 +81,7 @@ def run(fills: pa.Table, actions: Actions, known: Reference, carried: Carried | 
     the exact path, all others on the compiled one.
     """
     ready = _prepare(fills, actions, known, carried)
+    pa.default_memory_pool().release_unused()  # what reading the fills and their decimals has left behind
     passes = [(members, before, kernel.account(events, before)) for members, before, events in ready.batches]
     return Account(
         positions=ready.positions,

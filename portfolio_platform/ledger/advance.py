@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from portfolio_platform.days import day_number, end_of_day_ns, to_date
-from portfolio_platform.ledger import accounting, cash, marks, rows, valuation
+from portfolio_platform.ledger import accounting, cash, kernel, marks, rows, valuation
 from portfolio_platform.ledger.accounting import Account, Carried
 from portfolio_platform.ledger.equity import History
 from portfolio_platform.ledger.fixed_point import Int64, to_decimals
-from portfolio_platform.ledger.inputs import Keys, Reference, read_actions
+from portfolio_platform.ledger.inputs import Keys, Reference, factorize, read_actions
 from portfolio_platform.policy.model import AccountingPolicy
 
 
@@ -79,10 +79,10 @@ def advance(state: LedgerState, facts: Facts, policy: AccountingPolicy, last: in
     movements = cash.read_movements(flows, known.base_currency, known.default_currency)
     rates = facts.fx_rates.filter(pc.field("ts") <= until)
     account = accounting.run(fills, actions, known, state.positions)
-    active = _active_days(fills, account)
     # the fills are as large as all that follows: where the caller keeps none, their memory is free from here on
     del facts, fills
     pa.default_memory_pool().release_unused()
+    active = _active_days(account)
     grid = valuation.build_grid(account.positions, account.first_day, active, _first_flows(movements), known, first, last)
     pairs = valuation.currency_pairs(account.positions, list(movements.account), known)
     fx = marks.rates(rates, pairs, first, last)
@@ -103,15 +103,17 @@ def advance(state: LedgerState, facts: Facts, policy: AccountingPolicy, last: in
     return Step(account, grid, snapshots, lots, money, equity, after_state)
 
 
-def _active_days(fills: pa.Table, account: Account) -> dict[str, Int64]:
+def _active_days(account: Account) -> dict[str, Int64]:
     """Return the days on which each portfolio had fills, or was paid a dividend (or paid one, when short)."""
-    days = pa.table({"portfolio": fills["portfolio"].cast(pa.string()), "day": pa.array(day_number(fills["ts"].to_numpy()))})
-    moved = account.changes.floats[:, accounting.kernel.CP_CASH] != 0.0
-    owner = account.positions.portfolio[account.changes.position[moved]]
-    paid = pa.table({"portfolio": pa.array(owner, pa.string()), "day": pa.array(account.changes.day[moved])})
-    distinct = pa.concat_tables([days, paid]).group_by(["portfolio", "day"]).aggregate([])
-    names, numbers = np.array(distinct["portfolio"].to_pylist(), dtype=object), distinct["day"].to_numpy()
-    return {name: np.sort(numbers[names == name]) for name in sorted(set(names.tolist()))}
+    changes, owners = account.changes, account.positions.portfolio.tolist()
+    filled = day_number(changes.fill_ts) == changes.day
+    active = filled | (changes.floats[:, kernel.CP_CASH] != 0.0)
+    names = sorted(set(owners))
+    rank = {name: place for place, name in enumerate(names)}
+    owner = np.array([rank[name] for name in owners], dtype=np.int64)[changes.position[active]]
+    _, distinct = factorize(changes.day[active] * max(len(names), 1) + owner)
+    days, code = np.divmod(np.sort(distinct), max(len(names), 1))
+    return {name: days[code == place] for place, name in enumerate(names)}
 
 
 def _first_flows(movements: cash.Movements) -> dict[str, int]:
@@ -140,18 +142,18 @@ def carry(account: Account, day: int) -> Carried:
     places = positions.places
     owner = np.repeat(np.arange(positions.size), np.diff(end.lot_start))
     integers, lot_integers = end.integers.copy(), end.lot_integers.copy()
-    opened = end.quantities[:, accounting.kernel.OPEN] != 0
-    rows_used = np.concatenate((integers[opened, accounting.kernel.OPENED_ROW], lot_integers[:, accounting.kernel.LOT_ROW]))
+    opened = end.quantities[:, kernel.OPEN] != 0
+    rows_used = np.concatenate((integers[opened, kernel.OPENED_ROW], lot_integers[:, kernel.LOT_ROW]))
     distinct, inverse = np.unique(rows_used, return_inverse=True)
     count = int(opened.sum())
-    integers[:, accounting.kernel.OPENED_ROW] = 0
-    integers[opened, accounting.kernel.OPENED_ROW] = inverse[:count]
-    lot_integers[:, accounting.kernel.LOT_ROW] = inverse[count:]
+    integers[:, kernel.OPENED_ROW] = 0
+    integers[opened, kernel.OPENED_ROW] = inverse[:count]
+    lot_integers[:, kernel.LOT_ROW] = inverse[count:]
     names = account.row_names(distinct).to_numpy(zero_copy_only=False) if distinct.size else np.empty(0, dtype=object)
     return Carried(
         day=day,
         keys=Keys(positions.portfolio, positions.strategy, positions.symbol, positions.currency, account.tags),
-        quantities=to_decimals(end.quantities.ravel(), np.repeat(places, accounting.kernel.STATE_QUANTITIES)),
+        quantities=to_decimals(end.quantities.ravel(), np.repeat(places, kernel.STATE_QUANTITIES)),
         floats=end.floats,
         integers=integers,
         first_day=account.first_day,

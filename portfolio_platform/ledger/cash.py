@@ -136,11 +136,10 @@ def _add_trades(account: Account, grid: Grid, rank: dict[tuple[str, str], int], 
         at = np.searchsorted(days, changes.day[mine])
         # what moves cash makes its day a session; a split does not, and may come after the last one
         mine, at = mine[at < days.size], at[at < days.size]
-        cash = changes.floats[mine, kernel.CP_CASH]
-        np.add.at(daily, (code[mine], at, CASH), cash - paid[mine])
-        np.add.at(daily, (code[mine], at, TRADES), cash - received[mine])
-        np.add.at(daily, (code[mine], at, FEES), paid[mine])
-        np.add.at(daily, (code[mine], at, INCOME), received[mine])
+        cash, cell = changes.floats[mine, kernel.CP_CASH], code[mine] * moved.shape[1] + at
+        amounts = ((CASH, cash - paid[mine]), (TRADES, cash - received[mine]), (FEES, paid[mine]), (INCOME, received[mine]))
+        for column, amount in amounts:
+            daily[:, :, column] += np.bincount(cell, amount, minlength=moved.size).reshape(moved.shape)
         moved[code[mine], at] = True
 
 

@@ -49,17 +49,26 @@ def _split(words: Int64, whole: Int64, fraction: Int64) -> bool:  # pragma: no c
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _places(fraction: Int64, powers: Int64, out: npt.NDArray[np.int8]) -> None:  # pragma: no cover - compiled
+def _places(fraction: Int64, out: npt.NDArray[np.int8]) -> None:  # pragma: no cover - compiled
+    # divisors that the compiler knows are multiplied by, which takes half the time of a division
     for i in range(fraction.size):
         rest = fraction[i]
         if rest == 0:
             out[i] = 0
             continue
         places = 18
-        for step in (8, 4, 2, 1):
-            if rest % powers[step] == 0:
-                rest //= powers[step]
-                places -= step
+        if rest % 100_000_000 == 0:
+            rest //= 100_000_000
+            places -= 8
+        if rest % 10_000 == 0:
+            rest //= 10_000
+            places -= 4
+        if rest % 100 == 0:
+            rest //= 100
+            places -= 2
+        if rest % 10 == 0:
+            rest //= 10
+            places -= 1
         # steps of 8+4+2+1 take away at most 15 zeros; a rest may still end in some
         while places > 0 and rest % 10 == 0:
             rest //= 10
@@ -108,7 +117,7 @@ def split_decimals(column: pa.ChunkedArray | pa.Array) -> tuple[Int64, Int64] | 
 def decimal_places(fraction: Int64) -> npt.NDArray[np.int8]:
     """Return how many decimal places each fraction (in units of 1e-18) needs."""
     out = np.empty(fraction.size, np.int8)
-    _places(fraction, _POWERS, out)
+    _places(fraction, out)
     return out
 
 

@@ -162,7 +162,8 @@ def key_fills(fills: pa.Table, known: Reference, carried: Keys | None) -> tuple[
 
     combined = combine(portfolio, strategy, symbol, currency)
     before = combine(old_portfolio, old_strategy, old_symbol, old_currency)
-    distinct = np.union1d(pd_unique(combined), before)
+    code, used = factorize(combined)
+    distinct = np.union1d(used, before)
     rest, c = np.divmod(distinct, max(len(currencies), 1))
     rest, y = np.divmod(rest, max(len(symbols), 1))
     p, s = np.divmod(rest, max(len(strategies), 1))
@@ -172,7 +173,7 @@ def key_fills(fills: pa.Table, known: Reference, carried: Keys | None) -> tuple[
     signs = np.array([1 if name == "buy" else -1 for name in sides], dtype=np.int8)
     arrays = Fills(
         ts=fills["ts"].to_numpy(),
-        position=np.searchsorted(distinct, combined),
+        position=np.searchsorted(distinct, used)[code],
         tag=tag,
         price=to_floats(fills["price"]),
         fee=np.nan_to_num(to_floats(fills["fee"]), nan=0.0),
@@ -184,11 +185,12 @@ def key_fills(fills: pa.Table, known: Reference, carried: Keys | None) -> tuple[
     return arrays, keys, np.searchsorted(distinct, before)
 
 
-def pd_unique(values: Int64) -> Int64:
-    """Return distinct values by hashing, unsorted: much faster than sorting when they repeat."""
+def factorize(values: Int64) -> tuple[Int64, Int64]:
+    """Return codes into the distinct values, and these, unsorted: by hashing, much faster than by sorting when they repeat."""
     import pandas as pd
 
-    return np.asarray(pd.unique(values), dtype=np.int64)
+    codes, distinct = pd.factorize(values)
+    return codes, np.asarray(distinct, dtype=np.int64)
 
 
 def _take(names: list[str], codes: Int64) -> Names:
@@ -199,12 +201,12 @@ def _tags(fills: pa.Table, old: tuple[tuple[str, str], ...]) -> tuple[Int64, tup
     template, templates = encode(fills["template"])
     playbook, playbooks = encode(fills["playbook"])
     combined = template * max(len(playbooks), 1) + playbook
-    distinct = np.sort(pd_unique(combined))
-    pairs = [(templates[code // len(playbooks)], playbooks[code % len(playbooks)]) for code in distinct.tolist()]
+    code, used = factorize(combined)
+    pairs = [(templates[pair // len(playbooks)], playbooks[pair % len(playbooks)]) for pair in used.tolist()]
     union = tuple(sorted(set(pairs) | set(old)))
     rank = {pair: place for place, pair in enumerate(union)}
     places = np.array([rank[pair] for pair in pairs], dtype=np.int64)
-    return places[np.searchsorted(distinct, combined)] if places.size else combined, union
+    return places[code] if places.size else combined, union
 
 
 @dataclass(frozen=True)
