@@ -16,7 +16,15 @@ OWNERS = ["team:portfolio-platform"]
 # A refresh of the whole history is no news for an older report: upstream tables keep one data version.
 CONSTANT = dg.DataVersion("1")
 PREVIEW_ROWS = 12
-TYPES = {"text": "string", "decimal": "decimal(38,18)", "timestamp": "int64 (ns UTC)", "day": "date", "integer": "int64", "number": "float64", "flag": "bool"}
+TYPES = {
+    "text": "string",
+    "decimal": "decimal(38,18)",
+    "timestamp": "int64 (ns UTC)",
+    "day": "date",
+    "integer": "int64",
+    "number": "float64",
+    "flag": "bool",
+}
 
 
 def column_schema(table: Table) -> dg.TableSchema:

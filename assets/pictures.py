@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Any
 from assets.metadata import picture
 from portfolio_platform.home import Home
 
-
 if TYPE_CHECKING:
     from portfolio_platform.render.charts import ChartName
 
 
 def pictures(home: Home, chart: "ChartName") -> dict[str, Any]:
     """Return a chart of each portfolio: equity, underwater, exposure or concentration."""
-    from portfolio_platform.render.pipeline import history, newest_sessions
     from portfolio_platform.render import charts
+    from portfolio_platform.render.pipeline import history, newest_sessions
 
     drawn = {}
     for portfolio, day in newest_sessions(home, home.today).items():

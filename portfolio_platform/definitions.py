@@ -3,15 +3,18 @@
 The one module of the platform that knows Dagster. Heavy libraries are imported where they are used, inside assets.
 """
 
+import gc
 import warnings
 
 import dagster as dg
+
+# Dagster's half million objects live as long as the process: no later collection need look at them again
+gc.freeze()
 
 from assets import checks, diagnostics, ledger, monitor
 from portfolio_platform.home import Home
 from resources.platform import Platform
 from sensors import inbox, jobs, schedules
-
 
 # single-run backfills are beta in this version and pinned with it; the warning would greet every command
 warnings.filterwarnings("ignore", category=dg.BetaWarning)

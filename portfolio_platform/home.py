@@ -112,7 +112,9 @@ class Home:
             for folder in (self.inbox, self.imported, self.reports, self.policies):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreProblem(f"the home {self.root} cannot be created: {error.strerror}; set PORTFOLIO_HOME to a folder you own") from error
+            raise StoreProblem(
+                f"the home {self.root} cannot be created: {error.strerror}; set PORTFOLIO_HOME to a folder you own"
+            ) from error
         policy = self.policies / "default.toml"
         if not policy.exists():
             write_atomically(policy, DEFAULT_POLICY_FILE.read_text(encoding="utf-8"))

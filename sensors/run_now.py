@@ -122,13 +122,15 @@ def _watch(instance: "object", run_id: str, name: str, status: Status, ended: th
 
 def show(home: Home) -> None:
     """Print the newest report of each portfolio, and where to go from here."""
-    from portfolio_platform.render.pipeline import history, published_reports, write_page
     from portfolio_platform.monitor.report import PortfolioMonitorReport
+    from portfolio_platform.render.pipeline import history, published_reports, write_page
     from portfolio_platform.render.terminal import to_terminal
 
     with console.status("drawing the reports"):
         stored = published_reports(home, None, None)
-        drawn = [(item, to_terminal(PortfolioMonitorReport.from_bytes(item.content), history(home, item.portfolio, item.day))) for item in stored]
+        drawn = [
+            (item, to_terminal(PortfolioMonitorReport.from_bytes(item.content), history(home, item.portfolio, item.day))) for item in stored
+        ]
         pages = [write_page(home, item) for item in stored]
     for _, text in drawn:
         console.print(text)
@@ -139,4 +141,3 @@ def show(home: Home) -> None:
 
 if __name__ == "__main__":
     raise SystemExit(main())
-

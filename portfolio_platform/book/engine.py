@@ -148,9 +148,7 @@ def _write_ahead(connection: sqlite3.Connection, wait_seconds: float) -> None:
 
 def _postgres_engine(location: Location, isolation: str, wait_seconds: float) -> Engine:
     try:
-        engine = create_engine(
-            location.url, isolation_level=isolation, hide_parameters=True, pool_pre_ping=True, max_overflow=-1
-        )
+        engine = create_engine(location.url, isolation_level=isolation, hide_parameters=True, pool_pre_ping=True, max_overflow=-1)
     except ModuleNotFoundError as error:
         raise StoreProblem(f"{location.name}: {error.name} is not installed; install psycopg2-binary") from error
 

@@ -146,9 +146,7 @@ def append(
             continue
         version = versions.get(event.stream, 0)
         if not written and expected_version is not None and version != expected_version:
-            raise ConcurrencyConflict(
-                f"stream {event.stream!r} is at version {version}, not {expected_version}; read it again"
-            )
+            raise ConcurrencyConflict(f"stream {event.stream!r} is at version {version}, not {expected_version}; read it again")
         link = _link(event, at, version + 1, head)
         versions[event.stream] = link.version
         known[event.idempotency_key] = link
@@ -160,9 +158,7 @@ def append(
     return stored
 
 
-def read(
-    connection: Connection, stream: str | None = None, after_seq: int = 0, limit: int | None = None
-) -> Iterator[StoredEvent]:
+def read(connection: Connection, stream: str | None = None, after_seq: int = 0, limit: int | None = None) -> Iterator[StoredEvent]:
     """Yield the events after `after_seq` in the log's order, of one stream or of all; rows are fetched as needed."""
     log = schema.events.c
     query = select(schema.events).where(log.seq > after_seq).order_by(log.seq)
@@ -229,9 +225,7 @@ def _canonical(event: NewEvent, value: object) -> bytes:
     try:
         return canonical_bytes(value, floats=False)
     except (TypeError, ValueError) as error:
-        raise DataProblem(
-            f"event {event.idempotency_key!r} of type {event.type!r} cannot be recorded: {error}"
-        ) from error
+        raise DataProblem(f"event {event.idempotency_key!r} of type {event.type!r} cannot be recorded: {error}") from error
 
 
 def _require_same(event: NewEvent, earlier: StoredEvent) -> None:

@@ -118,8 +118,7 @@ def _explained(location: Location, found: str | None, target: str) -> Iterator[N
 
 def _newer(location: Location, found: str) -> str:
     return (
-        f"{location.name}: the book has version {found}, this code knows {schema.VERSION} at most; "
-        "upgrade the package portfolio-platform"
+        f"{location.name}: the book has version {found}, this code knows {schema.VERSION} at most; upgrade the package portfolio-platform"
     )
 
 
@@ -128,9 +127,7 @@ def _refuse_foreign(connection: Connection, location: Location, found: str | Non
     if location.path is not None and found is None:
         names = inspect(connection).get_table_names()
         if names:
-            raise StoreProblem(
-                f"{location.name}: holds other tables ({', '.join(names[:3])}), no book; name a new file"
-            )
+            raise StoreProblem(f"{location.name}: holds other tables ({', '.join(names[:3])}), no book; name a new file")
 
 
 @contextmanager

@@ -142,9 +142,7 @@ def newest(connection: Connection, portfolio: str, day: date | None = None, kind
     return _first(connection, query.order_by(table.day.desc(), table.revision.desc()))
 
 
-def revision(
-    connection: Connection, portfolio: str, day: date, number: int, kind: str = "daily"
-) -> StoredReport | None:
+def revision(connection: Connection, portfolio: str, day: date, number: int, kind: str = "daily") -> StoredReport | None:
     """Return one revision of a day's report; None where there is no such revision."""
     return by_id(connection, report_id(portfolio, kind, day, number))
 

@@ -54,7 +54,7 @@ class Concentration:
     gross: Float64
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _figures(gross: Float64, total: float, unclassified: int, out: Float64) -> tuple[int, int]:  # pragma: no cover - compiled
     """Fill one session's figures of one dimension from gross exposure by group; return the top group and the count."""
     squares, first, second, third, used, top, classified = 0.0, 0.0, 0.0, 0.0, 0, -1, 0.0
@@ -84,7 +84,7 @@ def _figures(gross: Float64, total: float, unclassified: int, out: Float64) -> t
     return top, used
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _walk(
     start: Int64,
     value: Float64,
@@ -135,7 +135,7 @@ def _walk(
     return written
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _count_groups(start: Int64, group: Int64, sizes: Int64) -> int:  # pragma: no cover - compiled
     """Return how many (session, dimension, group) there are."""
     seen = np.full(sizes.max(), -1, np.int64)

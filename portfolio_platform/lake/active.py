@@ -4,6 +4,7 @@ A pure function of the set of rows, so the order of import never decides. Two ro
 content are both set aside; then the next lower undisputed revision stays in force, if there is one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ def read(
     after_ts: int | None = None,
     until_ts: int | None = None,
     until_seq: int | None = None,
-    dictionaries: bool = False,
+    dictionaries: Sequence[str] = (),
 ) -> "pa.Table":
     """Return the rows of a fact in force, in no promised order.
 
@@ -99,7 +100,9 @@ class Bounds:
         return pc.scalar(True) if self.until_seq is None else pc.field("import_seq") <= self.until_seq
 
 
-def _read(lake: "Lake", fact: Fact, wanted: list[str], bounds: Bounds, contested: frozenset[str], dictionaries: bool) -> "pa.Table":
+def _read(
+    lake: "Lake", fact: Fact, wanted: list[str], bounds: Bounds, contested: frozenset[str], dictionaries: Sequence[str]
+) -> "pa.Table":
     """Return rows that stand alone as they are, and contested ones resolved."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -22,7 +22,11 @@ names the folder that a row lies in.
 
 def page() -> str:
     """Return the whole page as markdown."""
-    parts = [HEAD, "## Facts\n\nWhat the sources said, every row with the import that brought it. Of rows with one id the highest undisputed revision is in force.\n"]
+    parts = [
+        HEAD,
+        "## Facts\n\nWhat the sources said, every row with the import that brought it. Of rows with one id\n"
+        "the highest undisputed revision is in force.\n",
+    ]
     parts += [_table(fact.table) for fact in FACTS.values()]
     parts.append("## Imports\n")
     parts += [_table(table) for table in (IMPORTS, QUARANTINE, CONTESTED)]

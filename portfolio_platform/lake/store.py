@@ -105,12 +105,12 @@ class Lake:
         *,
         from_month: str | None = None,
         to_month: str | None = None,
-        dictionaries: bool = False,
+        dictionaries: Sequence[str] = (),
     ) -> "pa.Table":
         """Read rows as declared, in no promised order; an unwritten table is an empty one.
 
         ``where`` is an expression over the columns; the months prune the folders of a partitioned table.
-        ``dictionaries`` returns text columns dictionary-encoded.
+        ``dictionaries`` names the text columns that come dictionary-encoded: those that repeat few values.
         """
         import pyarrow as pa
         from pyarrow.dataset import ParquetReadOptions
@@ -120,22 +120,19 @@ class Lake:
         wanted = pa.schema([schema.field(name) for name in names])
         delta = self.open(table)
         if delta is None:
-            return _as_dictionaries(wanted.empty_table()) if dictionaries else wanted.empty_table()
+            return _as_dictionaries(wanted.empty_table(), dictionaries)
         partitions: Any = []
         if table.partition and from_month is not None:
             partitions.append((table.partition, ">=", from_month))
         if table.partition and to_month is not None:
             partitions.append((table.partition, "<=", to_month))
         filesystem = self._filesystem(table)
-        options = ParquetReadOptions()
-        if dictionaries:
-            text = {field.name for field in schema if pa.types.is_string(field.type)} - {table.partition}
-            options = ParquetReadOptions(dictionary_columns=text)
+        options = ParquetReadOptions(dictionary_columns=set(dictionaries))
         dataset = delta.to_pyarrow_dataset(file_pruning_predicate=partitions or None, filesystem=filesystem, parquet_read_options=options)
         found = dataset.to_table(columns=names, filter=where)
-        if dictionaries:
-            return _as_dictionaries(found)
-        return found.cast(wanted)
+        if not dictionaries:
+            return found.cast(wanted)
+        return _as_dictionaries(found, dictionaries)
 
     def append(self, table: Table, rows: "pa.Table") -> None:
         """Append rows whose schema must be exactly the declared one."""
@@ -221,12 +218,13 @@ class Lake:
         return fs.SubTreeFileSystem(path, filesystem)
 
 
-def _as_dictionaries(table: "pa.Table") -> "pa.Table":
-    """Encode every text column as one dictionary."""
+def _as_dictionaries(table: "pa.Table", names: Sequence[str]) -> "pa.Table":
+    """Encode each of these text columns as one dictionary."""
     import pyarrow as pa
 
-    for index, field in enumerate(table.schema):
-        column = table.column(index)
+    for name in names:
+        index = table.column_names.index(name)
+        field, column = table.schema.field(index), table.column(index)
         if pa.types.is_dictionary(field.type) and any(chunk.dictionary.null_count for chunk in column.chunks):
             column = column.cast(pa.string())  # a chunk without a value has a null in its dictionary, which cannot be unified
         if pa.types.is_string(column.type):

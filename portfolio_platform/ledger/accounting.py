@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from portfolio_platform.days import day_number
-from portfolio_platform.ledger import kernel
+from portfolio_platform.ledger import kernel, layout
 from portfolio_platform.ledger.fixed_point import Float64, Int64, Quantities, exact_integers, scaled, split_decimals
 from portfolio_platform.ledger.inputs import Actions, Fills, Keys, Names, Positions, Reference, build_events, key_fills, scale_positions
 
@@ -58,7 +58,7 @@ class Account:
     trip_quantity: Quantities
     trip_floats: Float64
     trip_integers: Int64
-    end: kernel.State
+    end: layout.State
     fill_row_ids: pa.ChunkedArray
     carried_row_ids: Names
 
@@ -105,7 +105,7 @@ class _Ready:
     keys: Keys
     first_day: Int64
     carried_at: Int64
-    batches: list[tuple[npt.NDArray[np.bool_], kernel.State, kernel.Events]]
+    batches: list[tuple[npt.NDArray[np.bool_], layout.State, layout.Events]]
 
 
 def _prepare(fills: pa.Table, actions: Actions, known: Reference, carried: Carried | None) -> _Ready:
@@ -116,7 +116,7 @@ def _prepare(fills: pa.Table, actions: Actions, known: Reference, carried: Carri
         # lots may need more places than their sum: 1.5 and 2.5 are 4
         quantities = pa.concat_arrays([carried.quantities, carried.lot_quantity])
         lots_at = np.repeat(carried_at, np.diff(carried.lot_start))
-        quantities_at = np.concatenate((np.repeat(carried_at, kernel.STATE_QUANTITIES), lots_at))
+        quantities_at = np.concatenate((np.repeat(carried_at, layout.STATE_QUANTITIES), lots_at))
     positions, *parts = scale_positions(arrays, keys, known, actions, quantities, quantities_at)
     first_day, first_ts = _first_fills(arrays, positions.size, carried, carried_at)
     batches = []
@@ -162,28 +162,28 @@ def _before(
     members: npt.NDArray[np.bool_],
     exact: bool,
     n_fills: int,
-) -> kernel.State:
+) -> layout.State:
     """Return the kernel's state before the first event: empty, or the carried one for the members."""
     size, dtype = positions.size, object if exact else np.int64
-    quantities = np.zeros((size, kernel.STATE_QUANTITIES), dtype)
-    floats = np.zeros((size, kernel.STATE_FLOATS))
-    floats[:, kernel.STOP] = np.nan
-    integers = np.zeros((size, kernel.STATE_INTEGERS), np.int64)
+    quantities = np.zeros((size, layout.STATE_QUANTITIES), dtype)
+    floats = np.zeros((size, layout.STATE_FLOATS))
+    floats[:, layout.STOP] = np.nan
+    integers = np.zeros((size, layout.STATE_INTEGERS), np.int64)
     if carried is None:
         empty = np.empty(0, dtype)
-        return kernel.State(quantities, floats, integers, np.zeros(size + 1, np.int64), empty, np.empty((0, 2)), np.empty((0, 3), np.int64))
+        return layout.State(quantities, floats, integers, np.zeros(size + 1, np.int64), empty, np.empty((0, 2)), np.empty((0, 3), np.int64))
     mine = np.flatnonzero(members[carried_at])
     at = carried_at[mine]
     tag_rank = {pair: place for place, pair in enumerate(keys.tags)}
     retag = np.array([tag_rank[pair] for pair in carried.keys.tags], dtype=np.int64)
-    flat = (mine[:, None] * kernel.STATE_QUANTITIES + np.arange(kernel.STATE_QUANTITIES)).ravel()
+    flat = (mine[:, None] * layout.STATE_QUANTITIES + np.arange(layout.STATE_QUANTITIES)).ravel()
     chosen = carried.quantities.take(pa.array(flat))
-    quantities[at] = _scale(chosen, np.repeat(positions.places[at], kernel.STATE_QUANTITIES), exact).reshape(-1, kernel.STATE_QUANTITIES)
+    quantities[at] = _scale(chosen, np.repeat(positions.places[at], layout.STATE_QUANTITIES), exact).reshape(-1, layout.STATE_QUANTITIES)
     floats[at] = carried.floats[mine]
     integers[at] = carried.integers[mine]
     if retag.size:
-        integers[at, kernel.OPENED_TAG] = retag[carried.integers[mine, kernel.OPENED_TAG]]
-    integers[at, kernel.OPENED_ROW] += n_fills
+        integers[at, layout.OPENED_TAG] = retag[carried.integers[mine, layout.OPENED_TAG]]
+    integers[at, layout.OPENED_ROW] += n_fills
     counts = np.zeros(size + 1, np.int64)
     counts[at + 1] = (carried.lot_start[1:] - carried.lot_start[:-1])[mine]
     by_position = mine[np.argsort(at, kind="stable")]
@@ -192,16 +192,16 @@ def _before(
     places = np.repeat(positions.places[carried_at[by_position]], (carried.lot_start[1:] - carried.lot_start[:-1])[by_position])
     lot_integers = carried.lot_integers[lots].copy()
     if retag.size and lots.size:
-        lot_integers[:, kernel.LOT_TAG] = retag[lot_integers[:, kernel.LOT_TAG]]
-    lot_integers[:, kernel.LOT_ROW] += n_fills
+        lot_integers[:, layout.LOT_TAG] = retag[lot_integers[:, layout.LOT_TAG]]
+    lot_integers[:, layout.LOT_ROW] += n_fills
     lot_quantity = _scale(carried.lot_quantity.take(pa.array(lots)), places, exact)
-    return kernel.State(quantities, floats, integers, np.cumsum(counts), lot_quantity, carried.lot_floats[lots], lot_integers)
+    return layout.State(quantities, floats, integers, np.cumsum(counts), lot_quantity, carried.lot_floats[lots], lot_integers)
 
 
-def _start_changes(members: npt.NDArray[np.bool_], before: kernel.State, day: int, carried_at: Int64) -> dict[str, Any]:
+def _start_changes(members: npt.NDArray[np.bool_], before: layout.State, day: int, carried_at: Int64) -> dict[str, Any]:
     """Return the carried state as change points at the end of the carried day, so that it is carried forward like any other."""
     at = np.sort(carried_at[members[carried_at]])
-    floats = np.concatenate((before.floats[at][:, : kernel.CP_CASH], np.zeros((at.size, 1))), axis=1)
+    floats = np.concatenate((before.floats[at][:, : layout.CP_CASH], np.zeros((at.size, 1))), axis=1)
     oldest: list[int] = []
     tags: list[int] = []
     quantities: list[Any] = []
@@ -211,7 +211,7 @@ def _start_changes(members: npt.NDArray[np.bool_], before: kernel.State, day: in
         for lot in range(before.lot_start[position], before.lot_start[position + 1]):
             if before.lot_quantity[lot] == 0:
                 continue
-            tag = int(before.lot_integers[lot, kernel.LOT_TAG])
+            tag = int(before.lot_integers[lot, layout.LOT_TAG])
             groups[tag] = groups.get(tag, 0) + before.lot_quantity[lot]
         oldest.append(next(iter(groups), -1))
         tags += sorted(groups)
@@ -220,9 +220,9 @@ def _start_changes(members: npt.NDArray[np.bool_], before: kernel.State, day: in
     return {
         "position": at,
         "day": np.full(at.size, day, np.int64),
-        "quantity": before.quantities[at, kernel.OPEN],
+        "quantity": before.quantities[at, layout.OPEN],
         "floats": floats,
-        "fill_ts": before.integers[at, kernel.FILL_TS],
+        "fill_ts": before.integers[at, layout.FILL_TS],
         "tag": np.array(oldest, np.int64),
         "group_start": np.array(starts, np.int64),
         "group_tag": np.array(tags, np.int64),
@@ -264,10 +264,10 @@ def _changes(passes: list[Any], carried: Carried | None, carried_at: Int64) -> C
     )
 
 
-def _end(passes: list[Any], size: int) -> kernel.State:
+def _end(passes: list[Any], size: int) -> layout.State:
     """Return the end state of all positions, each from the pass that it was in."""
     if len(passes) == 1:
-        end: kernel.State = passes[0][2].end
+        end: layout.State = passes[0][2].end
         return end
     (fast, _, first), (_, _, second) = passes
     pick = fast[:, None]
@@ -278,7 +278,7 @@ def _end(passes: list[Any], size: int) -> kernel.State:
     def lots(name: str) -> Any:
         return np.concatenate([getattr(first.end, name), getattr(second.end, name)])[order]
 
-    return kernel.State(
+    return layout.State(
         np.where(pick, first.end.quantities, second.end.quantities),
         np.where(pick, first.end.floats, second.end.floats),
         np.where(pick, first.end.integers, second.end.integers),

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from portfolio_platform.days import day_number, end_of_day_ns, to_date
-from portfolio_platform.ledger import accounting, cash, kernel, marks, rows, valuation
+from portfolio_platform.ledger import accounting, cash, layout, marks, rows, valuation
 from portfolio_platform.ledger.accounting import Account, Carried
 from portfolio_platform.ledger.equity import History
 from portfolio_platform.ledger.fixed_point import Int64, to_decimals
@@ -107,7 +107,7 @@ def _active_days(account: Account) -> dict[str, Int64]:
     """Return the days on which each portfolio had fills, or was paid a dividend (or paid one, when short)."""
     changes, owners = account.changes, account.positions.portfolio.tolist()
     filled = day_number(changes.fill_ts) == changes.day
-    active = filled | (changes.floats[:, kernel.CP_CASH] != 0.0)
+    active = filled | (changes.floats[:, layout.CP_CASH] != 0.0)
     names = sorted(set(owners))
     rank = {name: place for place, name in enumerate(names)}
     owner = np.array([rank[name] for name in owners], dtype=np.int64)[changes.position[active]]
@@ -142,18 +142,18 @@ def carry(account: Account, day: int) -> Carried:
     places = positions.places
     owner = np.repeat(np.arange(positions.size), np.diff(end.lot_start))
     integers, lot_integers = end.integers.copy(), end.lot_integers.copy()
-    opened = end.quantities[:, kernel.OPEN] != 0
-    rows_used = np.concatenate((integers[opened, kernel.OPENED_ROW], lot_integers[:, kernel.LOT_ROW]))
+    opened = end.quantities[:, layout.OPEN] != 0
+    rows_used = np.concatenate((integers[opened, layout.OPENED_ROW], lot_integers[:, layout.LOT_ROW]))
     distinct, inverse = np.unique(rows_used, return_inverse=True)
     count = int(opened.sum())
-    integers[:, kernel.OPENED_ROW] = 0
-    integers[opened, kernel.OPENED_ROW] = inverse[:count]
-    lot_integers[:, kernel.LOT_ROW] = inverse[count:]
+    integers[:, layout.OPENED_ROW] = 0
+    integers[opened, layout.OPENED_ROW] = inverse[:count]
+    lot_integers[:, layout.LOT_ROW] = inverse[count:]
     names = account.row_names(distinct).to_numpy(zero_copy_only=False) if distinct.size else np.empty(0, dtype=object)
     return Carried(
         day=day,
         keys=Keys(positions.portfolio, positions.strategy, positions.symbol, positions.currency, account.tags),
-        quantities=to_decimals(end.quantities.ravel(), np.repeat(places, kernel.STATE_QUANTITIES)),
+        quantities=to_decimals(end.quantities.ravel(), np.repeat(places, layout.STATE_QUANTITIES)),
         floats=end.floats,
         integers=integers,
         first_day=account.first_day,

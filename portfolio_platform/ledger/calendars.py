@@ -11,6 +11,7 @@ from portfolio_platform.days import to_date, to_number
 from portfolio_platform.errors import DataProblem
 
 Days = npt.NDArray[np.int64]
+MARGIN = timedelta(days=31)
 ALWAYS, WEEKDAYS = "24x7", "weekdays"
 
 
@@ -30,18 +31,30 @@ def sessions(calendar: str, first: int, last: int) -> Days:
 
 @lru_cache(maxsize=64)
 def _exchange_sessions(calendar: str, first_year: int, last_year: int) -> Days:
-    """Return the sessions of whole years: they cost a tenth of a second and more, so that day after day shares them."""
+    """Return the sessions of whole years: they cost a tenth of a second and more, so that day after day shares them.
+
+    Some calendars are known for some years only (holidays that are announced late); outside them weekdays stand in.
+    """
     import exchange_calendars
     from exchange_calendars.errors import InvalidCalendarName
 
-    # a fixed, generous margin: the library asks for some sessions, and a calendar cut short must not depend on the request
-    start, end = date(first_year, 1, 1) - timedelta(days=31), date(last_year, 12, 31) + timedelta(days=31)
+    start, end = date(first_year, 1, 1), date(last_year, 12, 31)
     try:
-        known = exchange_calendars.get_calendar(calendar, start=start.isoformat(), end=end.isoformat())
+        rules = type(exchange_calendars.get_calendar(calendar))
     except InvalidCalendarName as error:
         raise DataProblem(f"calendar {calendar!r} is not known; use an exchange code such as XNYS, 24x7, or weekdays") from error
+    # the library asks for some sessions in a calendar, so a margin of a month where its bounds allow one
+    lowest, highest = rules.bound_min(), rules.bound_max()
+    low = max(start - MARGIN, lowest.date()) if lowest is not None else start - MARGIN
+    high = min(end + MARGIN, highest.date()) if highest is not None else end + MARGIN
+    days = sessions(WEEKDAYS, to_number(start), to_number(end))
+    if low > end or high < start:
+        return days
+    known = exchange_calendars.get_calendar(calendar, start=low.isoformat(), end=high.isoformat())
     numbers: Days = known.sessions.to_numpy().astype("datetime64[D]").astype(np.int64)
-    return numbers[(numbers >= to_number(date(first_year, 1, 1))) & (numbers <= to_number(date(last_year, 12, 31)))]
+    numbers = numbers[(numbers >= to_number(start)) & (numbers <= to_number(end))]
+    outside = days[(days < to_number(low)) | (days > to_number(high))]
+    return np.sort(np.concatenate((numbers, outside)))
 
 
 def session_counts(calendar: str, first: int, last: int) -> Days:

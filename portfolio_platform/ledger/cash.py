@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from portfolio_platform.days import NANOSECONDS_PER_DAY, day_number
 from portfolio_platform.lake.facts import FLOW_KINDS
-from portfolio_platform.ledger import kernel
+from portfolio_platform.ledger import layout
 from portfolio_platform.ledger.accounting import Account
 from portfolio_platform.ledger.fixed_point import Float64, Int64, to_floats
 from portfolio_platform.ledger.marks import Series
@@ -122,7 +122,7 @@ def _add_trades(account: Account, grid: Grid, rank: dict[tuple[str, str], int], 
     if not changes.position.size:
         return
     same = np.concatenate(([False], changes.position[1:] == changes.position[:-1]))
-    fees, income = changes.floats[:, kernel.FEES], changes.floats[:, kernel.INCOME]
+    fees, income = changes.floats[:, layout.FEES], changes.floats[:, layout.INCOME]
     paid = np.where(same, np.diff(fees, prepend=0.0), fees)
     received = np.where(same, np.diff(income, prepend=0.0), income)
     owner = {name: place for place, name in enumerate(grid.portfolios)}
@@ -136,7 +136,7 @@ def _add_trades(account: Account, grid: Grid, rank: dict[tuple[str, str], int], 
         at = np.searchsorted(days, changes.day[mine])
         # what moves cash makes its day a session; a split does not, and may come after the last one
         mine, at = mine[at < days.size], at[at < days.size]
-        cash, cell = changes.floats[mine, kernel.CP_CASH], code[mine] * moved.shape[1] + at
+        cash, cell = changes.floats[mine, layout.CP_CASH], code[mine] * moved.shape[1] + at
         amounts = ((CASH, cash - paid[mine]), (TRADES, cash - received[mine]), (FEES, paid[mine]), (INCOME, received[mine]))
         for column, amount in amounts:
             daily[:, :, column] += np.bincount(cell, amount, minlength=moved.size).reshape(moved.shape)

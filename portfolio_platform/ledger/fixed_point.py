@@ -23,7 +23,7 @@ Quantities = npt.NDArray[np.int64] | npt.NDArray[np.object_]
 _POWERS = np.array([10**k for k in range(SCALE + 1)], dtype=np.int64)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _split(words: Int64, whole: Int64, fraction: Int64) -> bool:  # pragma: no cover - compiled
     """Split little-endian 128-bit integers at 10**18; False where a whole part is beyond 2**53."""
     unit = np.int64(1_000_000_000_000_000_000)
@@ -48,7 +48,7 @@ def _split(words: Int64, whole: Int64, fraction: Int64) -> bool:  # pragma: no c
     return True
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _places(fraction: Int64, out: npt.NDArray[np.int8]) -> None:  # pragma: no cover - compiled
     # divisors that the compiler knows are multiplied by, which takes half the time of a division
     for i in range(fraction.size):
@@ -76,7 +76,7 @@ def _places(fraction: Int64, out: npt.NDArray[np.int8]) -> None:  # pragma: no c
         out[i] = places
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _floats(whole: Int64, fraction: Int64, places: npt.NDArray[np.int8], powers: Int64, out: Float64) -> None:  # pragma: no cover
     for i in range(whole.size):
         if places[i] == 0:
@@ -160,11 +160,11 @@ def to_decimals(quantities: Quantities, places: npt.NDArray[np.int64]) -> pa.Arr
         units = [Decimal(int(q)).scaleb(-int(p), context=_EXACT) for q, p in zip(quantities, places, strict=True)]
         return pa.array(units, pa.decimal128(38, SCALE))
     out = np.empty(2 * quantities.size, np.int64)
-    _join(quantities, _POWERS[SCALE - places], out)
+    _join(np.asarray(quantities, np.int64), _POWERS[SCALE - places], out)
     return pa.Array.from_buffers(pa.decimal128(38, SCALE), quantities.size, [None, pa.py_buffer(out)])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _join(values: Int64, factors: Int64, out: Int64) -> None:  # pragma: no cover - compiled
     """Multiply 64-bit by 64-bit integers into little-endian 128-bit ones, by 32-bit limbs."""
     mask = np.uint64(0xFFFFFFFF)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from portfolio_platform.days import day_number
 from portfolio_platform.ledger.fixed_point import SCALE, Float64, Int64, decimal_places, exact_integers, scaled, split_decimals, to_floats
-from portfolio_platform.ledger.kernel import DIVIDEND, FILL, SPLIT, Events
+from portfolio_platform.ledger.layout import DIVIDEND, FILL, SPLIT, Events
 
 Names = npt.NDArray[np.object_]
 FILL_COLUMNS = (
@@ -256,6 +256,7 @@ def scale_positions(
             beyond = pc.greater_equal(pc.abs(column), pa.scalar(Decimal(2**53), column.type))
             huge[where[beyond.to_numpy(zero_copy_only=False) if isinstance(beyond, pa.Array) else beyond.to_numpy()]] = True
             parts = split_decimals(pc.if_else(beyond, pa.scalar(Decimal(0), column.type), column))
+            assert parts is not None
         np.maximum.at(places, where, decimal_places(parts[1]))
         total += np.bincount(where, np.abs(parts[0] + parts[1] / 1e18) + 1.0, minlength=symbols.size)
         if column is fills.quantity:
@@ -273,7 +274,7 @@ def scale_positions(
     return positions, whole, fraction
 
 
-def _order(position: Int64, ts: Int64, kind: Int64, row_id: pa.ChunkedArray) -> Int64:
+def _order(position: Int64, ts: Int64, kind: npt.NDArray[np.int8], row_id: pa.ChunkedArray) -> Int64:
     """Return the ledger order of events; ids are looked at only where position and time are equal."""
     order = np.argsort(ts, kind="stable")
     small = position.astype(np.uint16) if position.size and position.max() < 2**16 else position

@@ -10,114 +10,71 @@ Average cost and realised P&L are before fees; a fill that crosses zero closes a
 
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
 
-FILL, SPLIT, DIVIDEND = 0, 1, 2
-# columns of the float state of a position
-AVERAGE, REALISED, FEES, INCOME, STOP, FILL_PRICE, ENTRY_VALUE, EXIT_VALUE, TRIP_REALISED, TRIP_FEES = range(10)
-STATE_FLOATS = 10
-# columns of the integer state of a position
-FILL_TS, OPENED_TS, OPENED_ROW, OPENED_TAG = range(4)
-STATE_INTEGERS = 4
-# columns of the quantity state of a position
-OPEN, ENTERED, LEFT = range(3)
-STATE_QUANTITIES = 3
-# float columns of a lot; integer columns of a lot
-LOT_PRICE, LOT_FEE = range(2)
-LOT_TS, LOT_TAG, LOT_ROW = range(3)
-# float columns of a change point: the first six of the state, and the cash of its day before fees
-CP_CASH = 6
-CP_FLOATS = 7
-# float and integer columns of a round trip
-TRIP_ENTRY, TRIP_EXIT, TRIP_PNL, TRIP_FEE = range(4)
-TRIP_POSITION, TRIP_METHOD, TRIP_SIGN, TRIP_OPENED, TRIP_CLOSED, TRIP_FIRST_ROW, TRIP_LAST_ROW, TRIP_TAG = range(8)
-FLAT_TO_FLAT, FIFO = 0, 1
-POWERS = np.array([10.0**k for k in range(19)])  # all exact
-EXACT_FLOAT = 2**53
-# cursors of the working set
-HEAD, TAIL, TAGS, TRIPS = range(4)
+from portfolio_platform.ledger.layout import (
+    AVERAGE,
+    CP_CASH,
+    CP_FLOATS,
+    DIVIDEND,
+    ENTERED,
+    ENTRY_VALUE,
+    EXACT_FLOAT,
+    EXIT_VALUE,
+    FEES,
+    FIFO,
+    FILL,
+    FILL_PRICE,
+    FILL_TS,
+    FLAT_TO_FLAT,
+    HEAD,
+    INCOME,
+    LEFT,
+    LOT_FEE,
+    LOT_PRICE,
+    LOT_ROW,
+    LOT_TAG,
+    LOT_TS,
+    OPEN,
+    OPENED_ROW,
+    OPENED_TAG,
+    OPENED_TS,
+    POWERS,
+    REALISED,
+    STOP,
+    TAGS,
+    TAIL,
+    TRIP_CLOSED,
+    TRIP_ENTRY,
+    TRIP_EXIT,
+    TRIP_FEE,
+    TRIP_FEES,
+    TRIP_FIRST_ROW,
+    TRIP_LAST_ROW,
+    TRIP_METHOD,
+    TRIP_OPENED,
+    TRIP_PNL,
+    TRIP_POSITION,
+    TRIP_REALISED,
+    TRIP_SIGN,
+    TRIP_TAG,
+    TRIPS,
+    Events,
+    Lots,
+    Pass,
+    State,
+    Trips,
+)
 
 # A step of the loop allocates nothing. Compiled without reference counting, and inlined, a pass takes a quarter of the
 # time: counting references to the arrays of `Events`, `Lots` and `Trips` was most of it.
-step = njit(cache=True, _nrt=False, forceinline=True)
+step = njit(cache=True, _nrt=False, forceinline=True)  # type: ignore[call-overload]
 
 
-class Events(NamedTuple):
-    """Events sorted by (position, time, id). ``start`` has an entry for each position and one for the end.
-
-    ``quantity`` is signed and scaled (dtype int64, or object for the exact path); ``price`` is the fill's price, the
-    split's ratio, or the dividend for one unit; ``row`` names the fill, or the entry of the split table.
-    """
-
-    start: Any
-    kind: Any
-    ts: Any
-    day: Any
-    quantity: Any
-    price: Any
-    fee: Any
-    stop: Any
-    tag: Any
-    row: Any
-    split_numerator: Any
-    split_denominator: Any
-    places: Any  # for each position: the decimal places in which its quantities are scaled
-    multiplier: Any  # for each position: the notional of one unit at price 1
-
-
-class State(NamedTuple):
-    """State of every position before the first event, or after the last; lots are flat, ``lot_start`` delimits them."""
-
-    quantities: Any
-    floats: Any
-    integers: Any
-    lot_start: Any
-    lot_quantity: Any
-    lot_floats: Any
-    lot_integers: Any
-
-
-class Lots(NamedTuple):
-    """Working set of one position: the FIFO queue from HEAD to TAIL, and its open quantity by tag."""
-
-    quantity: Any
-    floats: Any
-    integers: Any
-    tag: Any
-    tag_quantity: Any
-    cursor: Any
-
-
-class Trips(NamedTuple):
-    """Round trips found so far, and room for more."""
-
-    quantity: Any
-    floats: Any
-    integers: Any
-
-
-class Pass(NamedTuple):
-    """What the kernel found: change points, their groups (open quantity by tag), closed trips, and the end state."""
-
-    cp_position: Any
-    cp_day: Any
-    cp_quantity: Any
-    cp_floats: Any
-    cp_fill_ts: Any
-    cp_tag: Any  # tag of the oldest open lot, -1 when flat
-    cp_group_start: Any
-    group_tag: Any
-    group_quantity: Any
-    trip_quantity: Any
-    trip_floats: Any
-    trip_integers: Any
-    end: State
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def units(quantity: Any, places: int) -> float:  # pragma: no cover - compiled
     """Return a scaled quantity in units: the same float however many places the same value is scaled by.
 
@@ -129,7 +86,7 @@ def units(quantity: Any, places: int) -> float:  # pragma: no cover - compiled
     return float(quantity) / POWERS[places]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _all_units(quantities: Any, places: Any) -> Any:  # pragma: no cover - compiled
     out = np.empty(quantities.size, np.float64)
     for i in range(quantities.size):
@@ -137,7 +94,7 @@ def _all_units(quantities: Any, places: Any) -> Any:  # pragma: no cover - compi
     return out
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def room(values: Any, needed: int) -> Any:  # pragma: no cover - compiled
     """Return the array, or a copy of at least twice its length where it holds fewer than ``needed`` entries."""
     if needed <= values.shape[0]:
@@ -147,7 +104,7 @@ def room(values: Any, needed: int) -> Any:  # pragma: no cover - compiled
     return larger
 
 
-@step  # type: ignore[untyped-decorator]
+@step
 def add_to_tag(lots: Lots, tag: int, quantity: Any) -> None:  # pragma: no cover - compiled
     """Add to the open quantity of a tag; tags are kept ascending, and go when they are flat."""
     used = lots.cursor[TAGS]
@@ -170,7 +127,7 @@ def add_to_tag(lots: Lots, tag: int, quantity: Any) -> None:  # pragma: no cover
     lots.cursor[TAGS] = used + 1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def load_lots(lots: Lots, before: State, p: int) -> None:  # pragma: no cover - compiled
     """Put the lots that a position holds before the first event into the working set."""
     lots.cursor[HEAD] = 0
@@ -185,7 +142,7 @@ def load_lots(lots: Lots, before: State, p: int) -> None:  # pragma: no cover - 
     lots.cursor[TAIL] = tail
 
 
-@step  # type: ignore[untyped-decorator]
+@step
 def oldest_tag(lots: Lots) -> int:  # pragma: no cover - compiled
     """Return the tag of the oldest open lot, -1 where none is open."""
     for k in range(lots.cursor[HEAD], lots.cursor[TAIL]):
@@ -194,14 +151,14 @@ def oldest_tag(lots: Lots) -> int:  # pragma: no cover - compiled
     return -1
 
 
-@step  # type: ignore[untyped-decorator]
+@step
 def rescale(quantity: Any, numerator: Any, denominator: Any) -> Any:  # pragma: no cover - compiled
     """Return quantity * numerator / denominator, rounded half away from zero."""
     size = (abs(quantity) * numerator * 2 + denominator) // (2 * denominator)
     return size if quantity > 0 else -size
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def apply_split(numerator: Any, denominator: Any, ratio: float, quantity: Any, floats: Any, lots: Lots) -> None:  # pragma: no cover
     """Multiply the open quantity by the ratio and divide cost, stop and last price by it, lot by lot."""
     total = quantity[OPEN] - quantity[OPEN]
@@ -223,7 +180,7 @@ def apply_split(numerator: Any, denominator: Any, ratio: float, quantity: Any, f
     floats[FILL_PRICE] /= ratio
 
 
-@step  # type: ignore[untyped-decorator]
+@step
 def match_lots(closed: Any, events: Events, i: int, p: int, fee: float, lots: Lots, trips: Trips) -> None:  # pragma: no cover
     """Close ``closed`` units of the oldest lots with event i, a round trip for each lot that is touched."""
     price = events.price[i]
@@ -258,7 +215,7 @@ def match_lots(closed: Any, events: Events, i: int, p: int, fee: float, lots: Lo
             lots.cursor[HEAD] += 1
 
 
-@step  # type: ignore[untyped-decorator]
+@step
 def end_trip(
     events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips
 ) -> None:  # pragma: no cover
@@ -285,7 +242,7 @@ def end_trip(
     floats[STOP] = np.nan
 
 
-@step  # type: ignore[untyped-decorator]
+@step
 def open_lot(
     rest: Any, events: Events, i: int, p: int, fee: float, quantity: Any, floats: Any, integers: Any, lots: Lots
 ) -> None:  # pragma: no cover - compiled
@@ -322,7 +279,7 @@ def open_lot(
     add_to_tag(lots, events.tag[i], rest * sign)
 
 
-@step  # type: ignore[untyped-decorator]
+@step
 def apply_fill(
     events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips
 ) -> None:  # pragma: no cover
@@ -357,7 +314,7 @@ def apply_fill(
         floats[STOP] = events.stop[i]
 
 
-@step  # type: ignore[untyped-decorator]
+@step
 def apply_event(
     events: Events, i: int, p: int, quantity: Any, floats: Any, integers: Any, lots: Lots, trips: Trips
 ) -> float:  # pragma: no cover
@@ -374,7 +331,7 @@ def apply_event(
     return 0.0
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def sizes(events: Events, before: State) -> tuple[int, int, int]:  # pragma: no cover - compiled
     """Return the number of change points, the most lots that one position can have, and the most round trips of all.
 

@@ -10,7 +10,7 @@ from numba import njit
 from portfolio_platform.days import day_number
 from portfolio_platform.ledger.fixed_point import Float64, Int64, to_floats
 from portfolio_platform.ledger.inputs import Actions, encode
-from portfolio_platform.ledger.kernel import SPLIT
+from portfolio_platform.ledger.layout import SPLIT
 
 NO_DAY = -1_000_000
 
@@ -29,7 +29,7 @@ class Series:
     last_ts: Int64
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _place(
     code: Int64, ts: Int64, day: Int64, value: Float64, first: int, out: Float64, at: Int64, newest: Int64
 ) -> None:  # pragma: no cover
@@ -42,7 +42,7 @@ def _place(
             at[code[i], column] = day[i]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _carry(out: Float64, at: Int64, newest: Int64) -> None:  # pragma: no cover - compiled
     for row in range(out.shape[0]):
         for column in range(1, out.shape[1]):

@@ -18,6 +18,7 @@ from portfolio_platform.ledger.inputs import FILL_COLUMNS, Reference
 from portfolio_platform.policy.model import Policy
 
 NAME = "ledger"
+REPEATED = ("portfolio", "strategy", "symbol", "side", "currency", "template", "playbook")
 LEDGER_FACTS = (FILLS, CASH_FLOWS, BARS, INSTRUMENTS, PORTFOLIOS, FX_RATES, CORPORATE_ACTIONS)
 Report = Callable[[str], None]
 
@@ -92,8 +93,10 @@ def read_facts(home: Home, policy: Policy, after: LedgerState | None, last: date
     lake, until = home.lake, end_of_day_ns(last)
     since = end_of_day_ns(to_date(after.day)) if after else None
     return Facts(
-        fills=active.read(lake, FILLS, FILL_COLUMNS, after_ts=since, until_ts=until, until_seq=until_seq, dictionaries=True),
-        bars=active.read(lake, BARS, ("symbol", "ts", "close"), after_ts=since, until_ts=until, until_seq=until_seq, dictionaries=True),
+        fills=active.read(lake, FILLS, FILL_COLUMNS, after_ts=since, until_ts=until, until_seq=until_seq, dictionaries=REPEATED),
+        bars=active.read(
+            lake, BARS, ("symbol", "ts", "close"), after_ts=since, until_ts=until, until_seq=until_seq, dictionaries=("symbol",)
+        ),
         cash_flows=active.read(lake, CASH_FLOWS, until_ts=until, until_seq=until_seq),
         corporate_actions=active.read(lake, CORPORATE_ACTIONS, until_ts=until, until_seq=until_seq),
         fx_rates=active.read(lake, FX_RATES, until_ts=until, until_seq=until_seq),

@@ -8,7 +8,7 @@ from portfolio_platform.days import day_number
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.arrays import assemble, day_column, month_column, named, number_column
 from portfolio_platform.ledger import cash as cash_columns
-from portfolio_platform.ledger import kernel
+from portfolio_platform.ledger import layout
 from portfolio_platform.ledger.accounting import Account
 from portfolio_platform.ledger.calendars import periods_per_year
 from portfolio_platform.ledger.cash import Cash
@@ -51,16 +51,16 @@ def snapshot_rows(account: Account, grid: Grid, snapshots: Snapshots) -> pa.Tabl
         "day": day_column(day),
         **_position_columns(account, position),
         "quantity": to_decimals(changes.quantity[change], account.positions.places[position]),
-        "average_cost": number_column(np.where(is_open, floats[change, kernel.AVERAGE], np.nan)),
+        "average_cost": number_column(np.where(is_open, floats[change, layout.AVERAGE], np.nan)),
         "mark": number_column(snapshots.mark[order]),
         "mark_source": named(MARK_SOURCES, (snapshots.mark_source[order] != BAR).astype(np.int64)),
         "mark_age": pa.array(snapshots.mark_age[order]),
         "market_value": number_column(snapshots.market_value[order]),
         "unrealised_pnl": number_column(snapshots.unrealised_pnl[order]),
-        "realised_pnl": number_column(floats[change, kernel.REALISED]),
-        "fees": number_column(floats[change, kernel.FEES]),
-        "income": number_column(floats[change, kernel.INCOME]),
-        "stop_price": number_column(np.where(is_open, floats[change, kernel.STOP], np.nan)),
+        "realised_pnl": number_column(floats[change, layout.REALISED]),
+        "fees": number_column(floats[change, layout.FEES]),
+        "income": number_column(floats[change, layout.INCOME]),
+        "stop_price": number_column(np.where(is_open, floats[change, layout.STOP], np.nan)),
         "template": named(templates, tag),
         "playbook": named(playbooks, tag),
         "lots_differ": pa.array(groups > 1),
@@ -119,7 +119,8 @@ def _convert(amount: Float64, rate: Float64) -> Float64:
 
 def _sums(session: Int64, values: Float64, size: int) -> Float64:
     """Return the sum of each session, taken in the order of the rows."""
-    return np.bincount(session, values, minlength=size) if session.size else np.zeros(size)
+    sums: Float64 = np.bincount(session, values, minlength=size) if session.size else np.zeros(size)  # type: ignore[assignment]
+    return sums
 
 
 def _count_late(
@@ -205,21 +206,21 @@ def equity_rows(
 def trip_rows(account: Account) -> pa.Table:
     """Return `round_trips` that closed in the range, by closing time, position, method and id."""
     z, f = account.trip_integers, account.trip_floats
-    position, tag = z[:, kernel.TRIP_POSITION], z[:, kernel.TRIP_TAG]
-    day = day_number(z[:, kernel.TRIP_CLOSED])
-    method = np.where(z[:, kernel.TRIP_METHOD] == kernel.FIFO, 1, 0)
-    opening, closing = account.row_names(z[:, kernel.TRIP_FIRST_ROW]), account.row_names(z[:, kernel.TRIP_LAST_ROW])
+    position, tag = z[:, layout.TRIP_POSITION], z[:, layout.TRIP_TAG]
+    day = day_number(z[:, layout.TRIP_CLOSED])
+    method = np.where(z[:, layout.TRIP_METHOD] == layout.FIFO, 1, 0)
+    opening, closing = account.row_names(z[:, layout.TRIP_FIRST_ROW]), account.row_names(z[:, layout.TRIP_LAST_ROW])
     columns = {
         **_position_columns(account, position),
-        "direction": named(("short", "long"), (z[:, kernel.TRIP_SIGN] > 0).astype(np.int64)),
-        "opened_at": pa.array(z[:, kernel.TRIP_OPENED]),
-        "closed_at": pa.array(z[:, kernel.TRIP_CLOSED]),
+        "direction": named(("short", "long"), (z[:, layout.TRIP_SIGN] > 0).astype(np.int64)),
+        "opened_at": pa.array(z[:, layout.TRIP_OPENED]),
+        "closed_at": pa.array(z[:, layout.TRIP_CLOSED]),
         "quantity": to_decimals(account.trip_quantity, account.positions.places[position]),
-        "entry_price": number_column(f[:, kernel.TRIP_ENTRY]),
-        "exit_price": number_column(f[:, kernel.TRIP_EXIT]),
-        "realised_pnl": number_column(f[:, kernel.TRIP_PNL]),
-        "fees": number_column(f[:, kernel.TRIP_FEE]),
-        "holding_seconds": number_column((z[:, kernel.TRIP_CLOSED] - z[:, kernel.TRIP_OPENED]) / 1e9),
+        "entry_price": number_column(f[:, layout.TRIP_ENTRY]),
+        "exit_price": number_column(f[:, layout.TRIP_EXIT]),
+        "realised_pnl": number_column(f[:, layout.TRIP_PNL]),
+        "fees": number_column(f[:, layout.TRIP_FEE]),
+        "holding_seconds": number_column((z[:, layout.TRIP_CLOSED] - z[:, layout.TRIP_OPENED]) / 1e9),
         "method": named(("flat_to_flat", "fifo"), method),
         "template": named([template for template, _ in account.tags], tag),
         "playbook": named([playbook for _, playbook in account.tags], tag),

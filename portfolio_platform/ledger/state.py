@@ -12,11 +12,11 @@ from portfolio_platform.days import to_date, to_number
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.arrays import assemble, day_column, named, number_column
 from portfolio_platform.lake.store import Lake
-from portfolio_platform.ledger import cash, kernel
+from portfolio_platform.ledger import cash, layout
 from portfolio_platform.ledger.accounting import Carried
 from portfolio_platform.ledger.advance import LedgerState
 from portfolio_platform.ledger.equity import WINDOW, History
-from portfolio_platform.ledger.fixed_point import Int64
+from portfolio_platform.ledger.fixed_point import Float64, Int64
 from portfolio_platform.ledger.inputs import Keys
 
 POSITION = ("portfolio", "strategy", "symbol", "currency")
@@ -37,11 +37,11 @@ def state_rows(state: LedgerState) -> dict[str, pa.Table]:
         return {}
     size = carried.first_day.size
     keys = {name: pa.array(getattr(carried.keys, name), pa.string()) for name in POSITION}
-    opened = carried.integers[:, kernel.OPENED_TAG]
+    opened = carried.integers[:, layout.OPENED_TAG]
     is_open = np.diff(carried.lot_start) > 0
     row_ids = [*carried.row_ids.tolist(), None]
     quantities = {
-        name: carried.quantities.take(pa.array(np.arange(size) * kernel.STATE_QUANTITIES + place)) for place, name in enumerate(QUANTITIES)
+        name: carried.quantities.take(pa.array(np.arange(size) * layout.STATE_QUANTITIES + place)) for place, name in enumerate(QUANTITIES)
     }
     positions = assemble(
         derived.STATE_POSITIONS,
@@ -50,10 +50,10 @@ def state_rows(state: LedgerState) -> dict[str, pa.Table]:
             **keys,
             **quantities,
             **{name: number_column(carried.floats[:, place]) for place, name in enumerate(FLOATS)},
-            "fill_ts": pa.array(carried.integers[:, kernel.FILL_TS]),
+            "fill_ts": pa.array(carried.integers[:, layout.FILL_TS]),
             "first_day": day_column(carried.first_day),
-            "trip_opened_at": pa.array(carried.integers[:, kernel.OPENED_TS]),
-            "trip_row_id": named(row_ids, np.where(is_open, carried.integers[:, kernel.OPENED_ROW], len(row_ids) - 1)),
+            "trip_opened_at": pa.array(carried.integers[:, layout.OPENED_TS]),
+            "trip_row_id": named(row_ids, np.where(is_open, carried.integers[:, layout.OPENED_ROW], len(row_ids) - 1)),
             "trip_template": named([tag[0] for tag in carried.keys.tags], opened),
             "trip_playbook": named([tag[1] for tag in carried.keys.tags], opened),
         },
@@ -66,12 +66,12 @@ def state_rows(state: LedgerState) -> dict[str, pa.Table]:
             **{name: keys[name].take(pa.array(owner)) for name in POSITION},
             "lot": pa.array(np.arange(owner.size) - carried.lot_start[:-1][owner]),
             "quantity": carried.lot_quantity,
-            "price": number_column(carried.lot_floats[:, kernel.LOT_PRICE]),
-            "fee_per_unit": number_column(carried.lot_floats[:, kernel.LOT_FEE]),
-            "opened_at": pa.array(carried.lot_integers[:, kernel.LOT_TS]),
-            "template": named([tag[0] for tag in carried.keys.tags], carried.lot_integers[:, kernel.LOT_TAG]),
-            "playbook": named([tag[1] for tag in carried.keys.tags], carried.lot_integers[:, kernel.LOT_TAG]),
-            "row_id": named(row_ids, carried.lot_integers[:, kernel.LOT_ROW]),
+            "price": number_column(carried.lot_floats[:, layout.LOT_PRICE]),
+            "fee_per_unit": number_column(carried.lot_floats[:, layout.LOT_FEE]),
+            "opened_at": pa.array(carried.lot_integers[:, layout.LOT_TS]),
+            "template": named([tag[0] for tag in carried.keys.tags], carried.lot_integers[:, layout.LOT_TAG]),
+            "playbook": named([tag[1] for tag in carried.keys.tags], carried.lot_integers[:, layout.LOT_TAG]),
+            "row_id": named(row_ids, carried.lot_integers[:, layout.LOT_ROW]),
         },
     )
     bars = state.bars
@@ -132,8 +132,9 @@ def _lot_integers(lots: pa.Table, tags: list[int], row_numbers: list[int]) -> In
     return np.stack([lots["opened_at"].to_numpy(), np.array(tags, np.int64), np.array(row_numbers, np.int64)], axis=1)
 
 
-def _floats(table: pa.Table, name: str) -> np.ndarray:
-    return table[name].to_numpy().astype(np.float64)
+def _floats(table: pa.Table, name: str) -> Float64:
+    values: Float64 = table[name].to_numpy().astype(np.float64)
+    return values
 
 
 def _cash(rows: list[dict[str, Any]]) -> cash.CarriedCash:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from numba import njit
 
 from portfolio_platform.days import NANOSECONDS_PER_DAY
-from portfolio_platform.ledger import kernel
+from portfolio_platform.ledger import kernel, layout
 from portfolio_platform.ledger.accounting import Account
 from portfolio_platform.ledger.calendars import portfolio_sessions, session_counts
 from portfolio_platform.ledger.fixed_point import Float64, Int64
@@ -96,7 +96,7 @@ def build_grid(
     )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _count(grid_start: Int64, grid_days: Int64, owner_start: Int64, change_start: Int64, change_day: Int64) -> int:  # pragma: no cover
     rows = 0
     for k in range(grid_start.size - 1):
@@ -108,7 +108,7 @@ def _count(grid_start: Int64, grid_days: Int64, owner_start: Int64, change_start
     return rows
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _expand(
     grid_start: Int64,
     grid_days: Int64,
@@ -178,7 +178,7 @@ def mark_sessions(account: Account, grid: Grid, bars: Series, fx: Series, known:
         change_start,
         changes.day,
         changes.fill_ts,
-        np.ascontiguousarray(changes.floats[:, kernel.FILL_PRICE]),
+        np.ascontiguousarray(changes.floats[:, layout.FILL_PRICE]),
         _shared(positions),
         symbol,
         bars.value,
@@ -208,7 +208,7 @@ def mark_sessions(account: Account, grid: Grid, bars: Series, fx: Series, known:
         mark_age=age,
         quantity=units,
         market_value=market_value,
-        unrealised_pnl=units * (mark - changes.floats[:, kernel.AVERAGE][change]) * multiplier,
+        unrealised_pnl=units * (mark - changes.floats[:, layout.AVERAGE][change]) * multiplier,
         fx_rate=rate,
         value_base=np.where(is_open, market_value * rate, 0.0),
         stale=is_open & (age > max_mark_age),

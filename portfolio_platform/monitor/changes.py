@@ -64,7 +64,7 @@ def _positions(inputs: SessionInputs, portfolio: str, day: date) -> Iterable[Cha
     for key in sorted(now.keys() | then.keys()):
         held = float(now[key]["quantity"]) if key in now else 0.0
         had = float(then[key]["quantity"]) if key in then else 0.0
-        if held == had or (held > 0) == (had > 0) and held != 0 and had != 0:
+        if held == had or ((held > 0) == (had > 0) and held != 0 and had != 0):
             continue
         side = "long" if held > 0 else "short"
         was = "long" if had > 0 else "short"

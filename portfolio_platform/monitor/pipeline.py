@@ -17,8 +17,8 @@ from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.facts import PORTFOLIOS
 from portfolio_platform.lake.progress import Progress, changed_since, newest_import_of, read_progress, write_progress
-from portfolio_platform.ledger.pipeline import NAME as LEDGER
 from portfolio_platform.ledger.pipeline import LEDGER_FACTS, first_changed_day
+from portfolio_platform.ledger.pipeline import NAME as LEDGER
 from portfolio_platform.monitor.compose import SetAside, compose
 from portfolio_platform.monitor.inputs import Tables, session_inputs
 from portfolio_platform.monitor.report import KIND, SCHEMA_VERSION, PortfolioMonitorReport

@@ -12,8 +12,6 @@ from portfolio_platform.home import Home
 from portfolio_platform.monitor.pipeline import stale_days
 from tests.conftest import SAMPLE
 
-pytestmark = pytest.mark.xdist_group("dagster")
-
 
 @pytest.fixture(scope="module")
 def instance():
@@ -91,7 +89,9 @@ def test_a_day_without_a_session_says_so_and_publishes_nothing(refreshed, inbox_
 
     import_paths(only_core, [fills])
     build_all(only_core)
-    result = build_definitions(only_core).resolve_job_def("publish_reports").execute_in_process(instance=instance, partition_key="2010-12-25")
+    result = (
+        build_definitions(only_core).resolve_job_def("publish_reports").execute_in_process(instance=instance, partition_key="2010-12-25")
+    )
     metadata = result.get_asset_materialization_events()[0].materialization.metadata
     assert metadata["session"].value == "no_session"
     with only_core.book.reading() as connection:
@@ -131,7 +131,9 @@ def test_a_broken_fact_blocks_what_rests_on_it(sample_copy: Home, instance):
 
 
 def test_daily_monitor_refreshes_and_reports_one_day(sample_copy: Home, instance):
-    result = build_definitions(sample_copy).resolve_job_def("daily_monitor").execute_in_process(instance=instance, partition_key="2010-12-30")
+    result = (
+        build_definitions(sample_copy).resolve_job_def("daily_monitor").execute_in_process(instance=instance, partition_key="2010-12-30")
+    )
     assert result.success
     with sample_copy.book.reading() as connection:
         assert newest(connection, "core", date(2010, 12, 30)) is not None

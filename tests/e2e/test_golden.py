@@ -28,8 +28,14 @@ def test_nav_fees_and_fills_agree_with_the_engine(sample_home, portfolio):
     from portfolio_platform.lake import derived
 
     nav, fees, fills = ENGINE[portfolio]
-    equity = [row for row in sample_home.lake.read(derived.PORTFOLIO_EQUITY).to_pylist() if row["portfolio"] == portfolio and row["day"] == LAST_DAY]
-    cash = [row for row in sample_home.lake.read(derived.CASH_BALANCES).to_pylist() if row["portfolio"] == portfolio and row["day"] == LAST_DAY]
+    equity = [
+        row
+        for row in sample_home.lake.read(derived.PORTFOLIO_EQUITY).to_pylist()
+        if row["portfolio"] == portfolio and row["day"] == LAST_DAY
+    ]
+    cash = [
+        row for row in sample_home.lake.read(derived.CASH_BALANCES).to_pylist() if row["portfolio"] == portfolio and row["day"] == LAST_DAY
+    ]
     with gzip.open(SAMPLE / "fills.csv.gz", "rt") as lines:
         assert sum(row["portfolio"] == portfolio for row in csv.DictReader(lines)) == fills
     assert equity[0]["equity"] == pytest.approx(nav, abs=1.0)
@@ -90,7 +96,9 @@ def test_another_process_time_zone_and_hash_seed_give_the_same_bytes(sample_home
     said = set()
     for seed, zone, locale in (("0", "UTC", "C"), ("12345", "Asia/Kathmandu", "de_DE.UTF-8")):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": locale}
-        done = subprocess.run([sys.executable, "-c", code, str(sample_home.root)], capture_output=True, text=True, env=environment, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(sample_home.root)], capture_output=True, text=True, env=environment, timeout=120
+        )
         assert done.returncode == 0, done.stderr
         said.add(done.stdout)
     assert said == {" ".join(report.hash for report in compose_reports(sample_home, [LAST_DAY])) + "\n"}

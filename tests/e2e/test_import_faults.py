@@ -173,9 +173,7 @@ def test_a_first_import_killed_after_its_fills_leaves_a_ledger_that_begins_on_it
     assert min(days) == date(2010, 5, 3) == home.first_day
 
 
-def test_a_build_killed_at_a_write_is_completed_by_the_next(
-    start: Path, folder: Path, killed_after: Callable[[int, bool], None]
-) -> None:
+def test_a_build_killed_at_a_write_is_completed_by_the_next(start: Path, folder: Path, killed_after: Callable[[int, bool], None]) -> None:
     base = copied(start, "imported")
     import_paths(base, [folder])
     whole = copied(base.root, "whole")

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.xdist_group("make run")
 
 
 def run(home: Path) -> str:
@@ -21,7 +20,12 @@ def run(home: Path) -> str:
         "HOME": str(home.parent),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "sensors.run_now", "--sample", "sample_data"], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300
+        [sys.executable, "-m", "sensors.run_now", "--sample", "sample_data"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

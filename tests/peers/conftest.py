@@ -17,10 +17,6 @@ PORTFOLIOS = ("core", "macro")
 os.environ.setdefault("MPLBACKEND", "Agg")  # pyfolio imports matplotlib's pyplot
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "peers: results compared with pyfolio-reloaded and empyrical-reloaded")
-
-
 @dataclass(frozen=True)
 class Sample:
     """The sample's home, built, and its fills; frames are sorted by key, days are timestamps."""

@@ -73,9 +73,7 @@ def test_any_flipped_bit_of_a_content_is_found(full: Book, seq: int, data: st.Da
 
 
 @fuzz
-@given(
-    seq=numbers, column=st.sampled_from(["stream", "type", "idempotency_key", "recorded_at", "previous_hash", "hash"])
-)
+@given(seq=numbers, column=st.sampled_from(["stream", "type", "idempotency_key", "recorded_at", "previous_hash", "hash"]))
 def test_any_changed_column_is_found(full: Book, seq: int, column: str) -> None:
     with tampering(full) as connection:
         value: str = connection.execute(select(log[column]).where(log.seq == seq)).scalar_one()
@@ -89,9 +87,7 @@ def test_any_changed_column_is_found(full: Book, seq: int, column: str) -> None:
 @fuzz
 @given(seq=numbers)
 def test_any_changed_version_is_found(full: Book, seq: int) -> None:
-    verdict = verdict_after(
-        full, lambda connection: connection.execute(update(schema.events).where(log.seq == seq).values(version=99))
-    )
+    verdict = verdict_after(full, lambda connection: connection.execute(update(schema.events).where(log.seq == seq).values(version=99)))
     assert verdict.broken_at_seq == seq
     assert "version" in (verdict.reason or "")
 

@@ -38,9 +38,7 @@ def test_a_report_cannot_cite_an_event_that_is_not_there(book: Book) -> None:
         connection.execute(insert(schema.reports), row)
 
 
-@pytest.mark.parametrize(
-    "name", ["with space.db", "ünï🙂.db", "what?.db", "a#b.db", "100%41.db", "file:x.db", "a?mode=ro"]
-)
+@pytest.mark.parametrize("name", ["with space.db", "ünï🙂.db", "what?.db", "a#b.db", "100%41.db", "file:x.db", "a?mode=ro"])
 def test_any_path_is_the_path_of_the_file(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "some folder? #1"
     folder.mkdir()

@@ -25,9 +25,7 @@ from tests.unit.book.workers import NOW
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(st.characters(codec="utf-8")),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3),
     max_leaves=8,
 )
 
@@ -142,14 +140,10 @@ def test_appending_nothing_writes_nothing(book: Book) -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(contents=st.lists(st.dictionaries(st.text(st.characters(codec="utf-8")), plain, max_size=4), max_size=6))
-def test_any_data_without_floats_survives_and_is_the_same_when_sent_again(
-    book: Book, contents: list[dict[str, object]]
-) -> None:
+def test_any_data_without_floats_survives_and_is_the_same_when_sent_again(book: Book, contents: list[dict[str, object]]) -> None:
     with book.writing() as connection:
         before = chain_head(connection).seq
-        batch = [
-            NewEvent(f"s{number % 2}", "t", content, f"{before}-{number}") for number, content in enumerate(contents)
-        ]
+        batch = [NewEvent(f"s{number % 2}", "t", content, f"{before}-{number}") for number, content in enumerate(contents)]
         stored = append(connection, batch, recorded_at=NOW)
         assert [found.data for found in stored] == contents
         assert append(connection, batch, recorded_at=NOW) == stored

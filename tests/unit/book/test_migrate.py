@@ -96,9 +96,7 @@ def test_a_migration_that_breaks_in_the_middle_leaves_nothing(url: str, later: P
     with pytest.raises(StoreProblem):
         migrate.upgrade(url, scripts=later)
     add(later, "0003", "0002", "raise ZeroDivisionError('in the middle')")
-    with pytest.raises(
-        StoreProblem, match=r"to 0003 broke \(ZeroDivisionError: in the middle\); the book is as before"
-    ):
+    with pytest.raises(StoreProblem, match=r"to 0003 broke \(ZeroDivisionError: in the middle\); the book is as before"):
         migrate.upgrade(url, scripts=later)
     assert tables(url) == before
     assert migrate.current(url) == (schema.VERSION if created else None)
@@ -120,9 +118,7 @@ def test_a_book_newer_than_the_code_is_refused(url: str, later: Path) -> None:
     assert migrate.current(url) == "0002"
 
 
-def test_a_book_older_than_the_code_is_not_used_before_it_is_migrated(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_book_older_than_the_code_is_not_used_before_it_is_migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate.upgrade(url)
     monkeypatch.setattr(schema, "VERSION", "0002")
     with Book(url) as book, pytest.raises(StoreProblem, match="needs 0002; migrate it"), book.reading():

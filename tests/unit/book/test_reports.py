@@ -48,9 +48,7 @@ def test_a_report_is_new_then_unchanged_then_revised(book: Book) -> None:
     assert statuses(book, draft(b"two")) == [("revised", 2)]
     assert statuses(book, draft(b"one")) == [("revised", 3)]
     with book.reading() as connection:
-        assert [event.idempotency_key for event in read(connection)] == [
-            f"report:daily:alpha:2026-03-02:r{number}" for number in (1, 2, 3)
-        ]
+        assert [event.idempotency_key for event in read(connection)] == [f"report:daily:alpha:2026-03-02:r{number}" for number in (1, 2, 3)]
         assert check_reports(connection) == []
 
 
@@ -162,8 +160,7 @@ def test_the_index_of_reports_is_rebuilt_from_the_events_alone(book: Book) -> No
         if r is not None
     ]
     assert columns == [
-        (r.id, r.portfolio, r.day, r.kind, r.revision, r.content_hash, r.policy_hash, r.published_at, r.event_seq)
-        for r in index
+        (r.id, r.portfolio, r.day, r.kind, r.revision, r.content_hash, r.policy_hash, r.published_at, r.event_seq) for r in index
     ]
     assert [r.provenance_hash for r in index] == [content_hash(r.provenance) for r in stored if r is not None]
 

@@ -10,8 +10,6 @@ import pytest
 from portfolio_platform.lake.expectations import Expectation, References, suite_for, to_frame, validate, validate_lake
 from portfolio_platform.lake.facts import FACTS, FILLS, Fact
 
-pytestmark = pytest.mark.xdist_group("gx")
-
 TS = 1_200_000_000_000_000_000
 AS_OF = TS + 10**15
 REFERENCES = References(AS_OF, frozenset({"AAPL"}), frozenset({"core"}), frozenset({"S1", "S2"}), frozenset({"USD"}))

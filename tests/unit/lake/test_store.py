@@ -46,7 +46,7 @@ JANUARY, LATE_JANUARY, FEBRUARY, MARCH = date(2024, 1, 5), date(2024, 1, 20), da
 
 def test_a_table_that_was_never_written_reads_as_an_empty_one(lake: Lake) -> None:
     assert lake.read(TABLE).schema == TABLE.arrow_schema()
-    assert lake.read(TABLE, ["name"], dictionaries=True).num_rows == 0
+    assert lake.read(TABLE, ["name"], dictionaries=("name",)).num_rows == 0
     assert (lake.version(TABLE), lake.file_count(TABLE), lake.compact(TABLE)) == (None, 0, 0)
     assert not Path(lake.url).exists()
 
@@ -124,12 +124,12 @@ def test_text_without_a_value_can_be_read_as_dictionaries(lake: Lake) -> None:
     with lake.writing():
         lake.append(TABLE, rows(JANUARY, name=None))
         lake.append(TABLE, rows(FEBRUARY, name="b"))
-    found = lake.read(TABLE, ["day", "name"], dictionaries=True)
+    found = lake.read(TABLE, ["day", "name"], dictionaries=("name",))
     assert pa.types.is_dictionary(found.schema.field("name").type)
     assert sorted(zip(found["day"].to_pylist(), found["name"].to_pylist(), strict=True)) == [(JANUARY, None), (FEBRUARY, "b")]
     with lake.writing():
         lake.replace_from(TABLE, JANUARY, rows(JANUARY, FEBRUARY, name=None))
-    assert lake.read(TABLE, ["name"], dictionaries=True)["name"].to_pylist() == [None, None]
+    assert lake.read(TABLE, ["name"], dictionaries=("name",))["name"].to_pylist() == [None, None]
 
 
 def test_compacting_merges_files_and_keeps_rows(lake: Lake) -> None:
@@ -192,7 +192,7 @@ def test_thirty_short_reading_processes_all_end_well(lake: Lake) -> None:
         "sys.meta_path.insert(0, NoPandas())\n"
         "from portfolio_platform.lake.columns import Column, Table\nfrom portfolio_platform.lake.store import Lake\n"
         "table = Table('things', '', (Column('day', 'day', ''), Column('name', 'text', ''), Column('month', 'text', '')), (), 'month')\n"
-        "sys.exit(0 if Lake(sys.argv[1], Path('unused')).read(table, dictionaries=True).num_rows == 2 else 3)\n"
+        "sys.exit(0 if Lake(sys.argv[1], Path('unused')).read(table, dictionaries=('name',)).num_rows == 2 else 3)\n"
     )
     for _ in range(5):
         started = [subprocess.Popen([sys.executable, "-c", script, lake.url]) for _ in range(6)]

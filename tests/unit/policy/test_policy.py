@@ -34,7 +34,7 @@ def test_a_threshold_changes_the_hash():
 def test_a_fault_is_named_with_file_and_key(tmp_path, line, said):
     path = tmp_path / "mine.toml"
     path.write_text(line)
-    with pytest.raises(DataProblem, match="mine.toml") as caught:
+    with pytest.raises(DataProblem, match=r"mine\.toml") as caught:
         load_policy(path)
     assert said in str(caught.value)
 
