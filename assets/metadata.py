@@ -51,20 +51,18 @@ def spec(table: Table, group: str, kinds: set[str], *, deps: Sequence[str] = (),
 
 def table_metadata(home: Home, table: Table) -> dict[str, Any]:
     """Return row count, version and place of a table."""
+    rows, version = home.lake.size(table)
     return {
-        "dagster/row_count": home.lake.row_count(table),
+        "dagster/row_count": rows,
         "dagster/uri": home.lake.uri(table),
-        "delta_version": home.lake.version(table) if home.lake.version(table) is not None else -1,
+        "delta_version": version,
         "how_to_read": dg.MetadataValue.md(f"`portfolio show {table.name}`"),
     }
 
 
 def newest(home: Home, table: Table) -> "pa.Table":
     """Return the rows of a table's newest month, by key."""
-    import pyarrow.compute as pc
-
-    months = home.lake.read(table, ["month"])["month"]
-    rows = home.lake.read(table, from_month=pc.max(months).as_py())
+    rows = home.lake.read(table, from_month=home.lake.newest_month(table))
     return rows.sort_by([("day", "ascending"), *((name, "ascending") for name in table.key if name != "day")])
 
 

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
 def pictures(home: Home, chart: "ChartName") -> dict[str, Any]:
     """Return a chart of each portfolio: equity, underwater, exposure or concentration."""
     from portfolio_platform.render import charts
-    from portfolio_platform.render.pipeline import history, newest_sessions
+    from portfolio_platform.render.pipeline import histories, newest_sessions
 
     drawn = {}
-    for portfolio, day in newest_sessions(home, home.today).items():
-        image = charts.png(chart, history(home, portfolio, day))
-        drawn[f"{chart} of {portfolio}"] = picture(image, f"{chart} of {portfolio} up to {day}")
+    for portfolio, series in histories(home, newest_sessions(home, home.today)).items():
+        drawn[f"{chart} of {portfolio}"] = picture(charts.png(chart, series), f"{chart} of {portfolio}")
     return drawn

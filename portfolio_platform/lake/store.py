@@ -29,7 +29,8 @@ class Lake:
 
     def __init__(self, url: str, lock_path: Path) -> None:
         """Remember where the lake is; nothing is opened or created yet."""
-        self.url = url.rstrip("/")
+        local = urlsplit(url).scheme in ("", "file")
+        self.url = str(Path(url.removeprefix("file://")).absolute()) if local else url.rstrip("/")
         self._lock_path = lock_path
         self._depth = 0
         self._thread = threading.RLock()
@@ -113,7 +114,7 @@ class Lake:
         ``dictionaries`` names the text columns that come dictionary-encoded: those that repeat few values.
         """
         import pyarrow as pa
-        from pyarrow.dataset import ParquetReadOptions
+        import pyarrow.compute as pc
 
         schema = table.arrow_schema()
         names = list(columns) if columns is not None else schema.names
@@ -121,18 +122,30 @@ class Lake:
         delta = self.open(table)
         if delta is None:
             return _as_dictionaries(wanted.empty_table(), dictionaries)
-        partitions: Any = []
+        condition = pc.scalar(True) if where is None else where
         if table.partition and from_month is not None:
-            partitions.append((table.partition, ">=", from_month))
+            condition = condition & (pc.field(table.partition) >= from_month)
         if table.partition and to_month is not None:
-            partitions.append((table.partition, "<=", to_month))
-        filesystem = self._filesystem(table)
-        options = ParquetReadOptions(dictionary_columns=set(dictionaries))
-        dataset = delta.to_pyarrow_dataset(file_pruning_predicate=partitions or None, filesystem=filesystem, parquet_read_options=options)
-        found = dataset.to_table(columns=names, filter=where)
-        if not dictionaries:
-            return found.cast(wanted)
-        return _as_dictionaries(found, dictionaries)
+            condition = condition & (pc.field(table.partition) <= to_month)
+        found = self._dataset(table, delta, dictionaries).to_table(columns=names, filter=condition)
+        return _as_dictionaries(found, dictionaries) if dictionaries else found.cast(wanted)
+
+    def _dataset(self, table: Table, delta: "DeltaTable", dictionaries: Sequence[str]) -> Any:
+        """Return the files of the table's newest version as an Arrow dataset over a native filesystem.
+
+        The library's own dataset states each file's statistics as an expression, which costs more than reading a file
+        of a month; Arrow prunes by the folders' months and reads the statistics that the files carry.
+        """
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+
+        text = pa.dictionary(pa.int32(), pa.string())
+        schema = pa.schema([pa.field(f.name, text if f.name in dictionaries else f.type) for f in table.arrow_schema()])
+        base = f"{self.uri(table)}/"
+        files = [uri.removeprefix(base) for uri in delta.file_uris()]
+        reading = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=set(dictionaries)))
+        folders = ds.partitioning(pa.schema([(table.partition, pa.string())]), flavor="hive") if table.partition else None
+        return ds.dataset(files, schema=schema, format=reading, filesystem=self._filesystem(table), partitioning=folders)
 
     def append(self, table: Table, rows: "pa.Table") -> None:
         """Append rows whose schema must be exactly the declared one."""
@@ -161,10 +174,14 @@ class Lake:
         metrics = delta.optimize.compact()
         return int(metrics.get("numFilesRemoved", 0))
 
+    def size(self, table: Table) -> tuple[int, int]:
+        """Return the number of rows, from the log's statistics, and the Delta version; 0 and -1 where there is no table."""
+        delta = self.open(table)
+        return (0, -1) if delta is None else (int(delta.count()), delta.version())
+
     def row_count(self, table: Table) -> int:
         """Return the number of rows, from the log's statistics: no data is read."""
-        delta = self.open(table)
-        return 0 if delta is None else int(delta.count())
+        return self.size(table)[0]
 
     def largest(self, table: Table, column: str) -> int:
         """Return the largest value of an integer column that is never negative, 0 where there is no row.
@@ -182,6 +199,17 @@ class Lake:
         if name in files.column_names and not files[name].null_count:
             return int(pc.max(files[name]).as_py() or 0)
         return int(pc.max(self.read(table, [column])[column]).as_py() or 0)
+
+    def newest_month(self, table: Table) -> str | None:
+        """Return the newest month that a partitioned table has files of."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        delta = self.open(table)
+        if delta is None:
+            return None
+        newest: str | None = pc.max(pa.table(delta.get_add_actions(flatten=True))[f"partition.{table.partition}"]).as_py()
+        return newest
 
     def file_count(self, table: Table) -> int:
         """Return the number of data files that a full read opens."""
@@ -213,7 +241,7 @@ class Lake:
         from pyarrow import fs
 
         if self.is_local:
-            return fs.SubTreeFileSystem(str(Path(self.uri(table).removeprefix("file://")).absolute()), fs.LocalFileSystem())
+            return fs.SubTreeFileSystem(self.uri(table), fs.LocalFileSystem())
         filesystem, path = fs.FileSystem.from_uri(self.uri(table))
         return fs.SubTreeFileSystem(path, filesystem)
 

@@ -1,6 +1,6 @@
 """From published reports to what a person reads: the current revision, and the history that its charts show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -59,14 +59,29 @@ def published_reports(
     return [item for item in found if item is not None]
 
 
-def history(home: Home, portfolio: str, until: date) -> "History":
-    """Return the series up to a day that a report's charts show."""
-    from portfolio_platform.render.series import History
+def histories(home: Home, until: Mapping[str, date]) -> dict[str, "History"]:
+    """Return for each portfolio the series up to a day that charts show; each table is read once."""
+    from portfolio_platform.render.series import DIMENSIONS, DRAWDOWN_COLUMNS, EQUITY_COLUMNS, METRIC_COLUMNS, History
 
-    where = (pc.field("portfolio") == portfolio) & (pc.field("day") <= until)
-    month = until.isoformat()[:7]
-    tables = (derived.PORTFOLIO_EQUITY, derived.DRAWDOWN_STATE, derived.CONCENTRATION_METRICS)
-    return History.from_tables(portfolio, *(home.lake.read(table, None, where, to_month=month) for table in tables))
+    if not until:
+        return {}
+    last = max(until.values())
+    where = pc.field("portfolio").isin(sorted(until)) & (pc.field("day") <= last)
+    shown = pc.field("dimension").isin(DIMENSIONS)
+    month = last.isoformat()[:7]
+    equity = home.lake.read(derived.PORTFOLIO_EQUITY, EQUITY_COLUMNS, where, to_month=month)
+    drawdown = home.lake.read(derived.DRAWDOWN_STATE, DRAWDOWN_COLUMNS, where, to_month=month)
+    metrics = home.lake.read(derived.CONCENTRATION_METRICS, METRIC_COLUMNS, where & shown, to_month=month)
+    out = {}
+    for portfolio, day in until.items():
+        mine = (pc.field("portfolio") == portfolio) & (pc.field("day") <= day)
+        out[portfolio] = History.from_tables(portfolio, equity.filter(mine), drawdown.filter(mine), metrics.filter(mine))
+    return out
+
+
+def history(home: Home, portfolio: str, until: date) -> "History":
+    """Return the series of one portfolio up to a day that a report's charts show."""
+    return histories(home, {portfolio: until})[portfolio]
 
 
 def rendered(home: Home, stored: StoredReport, wanted: str) -> str:

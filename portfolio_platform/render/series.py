@@ -16,6 +16,12 @@ Floats = npt.NDArray[np.float64]
 NORMAL = "normal"
 
 
+EQUITY_COLUMNS = ("portfolio", "day", "equity", "net_flow", "unit_value", "gross_exposure_pct", "net_exposure_pct")
+DRAWDOWN_COLUMNS = ("portfolio", "day", "high_water_mark", "drawdown", "regime")
+METRIC_COLUMNS = ("portfolio", "day", "dimension", "effective_n", "top_share")
+DIMENSIONS = ("symbol", "template")
+
+
 @dataclass(frozen=True, eq=False)
 class History:
     """The sessions of a portfolio, ascending. Arrays have shape (sessions,).

@@ -94,12 +94,11 @@ def png(draw: Draw, name: str) -> bytes:
 
     with _settings(name):
         figure = Figure(figsize=PNG_SIZE, dpi=PNG_DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         draw(figure)
-        raw = io.BytesIO()
-        figure.savefig(raw, format="rgba")
-    width, height = (round(side * PNG_DPI) for side in PNG_SIZE)
-    picture = Image.frombytes("RGBA", (width, height), raw.getvalue()).convert("RGB")
+        canvas.draw()  # once: saving a figure lays it out and draws it a second time
+        size = canvas.get_width_height(physical=True)
+        picture = Image.frombytes("RGBA", size, bytes(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
     # at most 128 colours: a third of the bytes, and nothing that the eye would miss in a line chart
     picture.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)

@@ -26,6 +26,6 @@ def test_no_module_but_the_store_opens_a_delta_table() -> None:
 
 def test_the_store_itself_reads_by_datasets_alone() -> None:
     text = DOOR.read_text(encoding="utf-8")
-    for word in ("to_pyarrow_table(", ".to_pandas("):
+    for word in ("to_pyarrow_table(", ".to_pandas(", "to_pyarrow_dataset("):
         assert word not in text
-    assert "to_pyarrow_dataset(" in text
+    assert "ds.dataset(" in text
