@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from portfolio_platform.errors import StoreProblem
 from portfolio_platform.lake.columns import Table
@@ -141,8 +141,8 @@ class Lake:
 
         text = pa.dictionary(pa.int32(), pa.string())
         schema = pa.schema([pa.field(f.name, text if f.name in dictionaries else f.type) for f in table.arrow_schema()])
-        base = f"{self.uri(table)}/"
-        files = [uri.removeprefix(base) for uri in delta.file_uris()]
+        # paths in the log are relative to the table, and encoded as in a URL
+        files = [unquote(path) for path in pa.table(delta.get_add_actions())["path"].to_pylist()]
         reading = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=set(dictionaries)))
         folders = ds.partitioning(pa.schema([(table.partition, pa.string())]), flavor="hive") if table.partition else None
         return ds.dataset(files, schema=schema, format=reading, filesystem=self._filesystem(table), partitioning=folders)

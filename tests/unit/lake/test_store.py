@@ -197,3 +197,13 @@ def test_thirty_short_reading_processes_all_end_well(lake: Lake) -> None:
     for _ in range(5):
         started = [subprocess.Popen([sys.executable, "-c", script, lake.url]) for _ in range(6)]
         assert [process.wait(timeout=60) for process in started] == [0] * 6
+
+
+@pytest.mark.parametrize("name", ["a b", "100%", "ü=?#&+"])
+def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    """The library gives paths of files encoded as in a URL; read as they are, a space in the home's path once lost them."""
+    lake = Lake(str(tmp_path / name / "lake"), tmp_path / "lock")
+    with lake.writing():
+        lake.append(TABLE, rows(JANUARY, FEBRUARY))
+        lake.replace_from(TABLE, FEBRUARY, rows(FEBRUARY))
+    assert days(lake) == [JANUARY, FEBRUARY]
