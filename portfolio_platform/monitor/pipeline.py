@@ -11,11 +11,12 @@ from portfolio_platform import __version__
 from portfolio_platform.book import policies as archive
 from portfolio_platform.book.reports import Published, ReportDraft, publish
 from portfolio_platform.days import day_number, to_date, to_number
+from portfolio_platform.diagnostics.pipeline import CONCENTRATION, DRAWDOWN
 from portfolio_platform.errors import DataProblem
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.columns import Table
-from portfolio_platform.lake.facts import PORTFOLIOS
+from portfolio_platform.lake.facts import PORTFOLIOS, QUARANTINE
 from portfolio_platform.lake.progress import Progress, changed_since, newest_import_of, read_progress, write_progress
 from portfolio_platform.ledger.pipeline import LEDGER_FACTS, first_changed_day
 from portfolio_platform.ledger.pipeline import NAME as LEDGER
@@ -124,10 +125,11 @@ def publish_reports(home: Home, days: Sequence[date], progress: Callable[[int, i
     wanted = sorted(set(days))
     if not wanted:
         return []
-    built = read_progress(home.lake, "drawdown")
-    if built is None or built.built_until < min(wanted[-1], home.today):
-        reach = built.built_until.isoformat() if built else "nothing"
-        raise DataProblem(f"the diagnostics reach {reach}, not {wanted[-1]}; run `portfolio build` or the job refresh first")
+    for name in (CONCENTRATION, DRAWDOWN):
+        built = read_progress(home.lake, name)
+        if built is None or built.built_until < min(wanted[-1], home.today):
+            reach = f"reaches {built.built_until}" if built else "is not built yet"
+            raise DataProblem(f"{name} {reach}, and the report is of {wanted[-1]}; run `portfolio build` or the job refresh first")
     policies, stale = assigned_policies(home), stale_days(home)
     shared, now = provenance(home), home.clock.now()
     with home.book.writing() as connection:
@@ -166,8 +168,17 @@ def stale_days(home: Home) -> list[date]:
     changed = [changed_since(home.lake, LEDGER, published.upstream_generation), published.built_until + timedelta(days=1)]
     if newest > published.import_seq:
         changed.append(first_changed_day(home, published.import_seq))
+    changed.append(_set_aside_from(home, published.import_seq))
     first = min(day for day in changed if day is not None)
     return [day for day in days if day >= first]
+
+
+def _set_aside_from(home: Home, since_seq: int) -> date | None:
+    """Return the earliest day that rows set aside after an import may be missing from; the first where one has no day."""
+    times = home.lake.read(QUARANTINE, ["ts"], pc.field("import_seq") > since_seq)["ts"]
+    if not len(times):
+        return None
+    return home.first_day if times.null_count else to_date(day_number(pc.min(times).as_py()))
 
 
 def _remember(home: Home, policies: Assigned, stale: list[date], wanted: list[date]) -> None:
@@ -176,5 +187,6 @@ def _remember(home: Home, policies: Assigned, stale: list[date], wanted: list[da
     if not stale or not set(stale) <= set(wanted) or ledger is None or ledger.built_until < stale[-1]:
         return
     with home.lake.writing():
-        done = Progress(NAME, stale[-1], stale[0], ledger.import_seq, policies.hash, ledger.generation)
+        newest = max(ledger.import_seq, home.lake.largest(QUARANTINE, "import_seq"))
+        done = Progress(NAME, stale[-1], stale[0], newest, policies.hash, ledger.generation)
         write_progress(home.lake, done)

@@ -100,9 +100,9 @@ def _concentration(report: PortfolioMonitorReport) -> Iterable[str]:
         rows.append((found.dimension, (largest or formats.NULL) + more, *cells))
     heads = ("by", "Largest, of gross exposure", "Effective number", "Largest, of equity", "Classified")
     yield table(heads, (LEFT, LEFT, RIGHT, RIGHT, RIGHT), rows)
-    unknown = [sentence for found in report.concentration for sentence in words.not_known_of(found.figures, found)]
+    unknown = words.concentration_not_known(report)
     if unknown:
-        yield f"Not known: {' '.join(md(sentence) for sentence in dict.fromkeys(unknown))}"
+        yield f"Not known: {' '.join(md(sentence) for sentence in unknown)}"
 
 
 def _positions(report: PortfolioMonitorReport) -> str:

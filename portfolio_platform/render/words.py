@@ -17,6 +17,13 @@ CHANGE_WORDS = {
     "high_water_mark": "New high",
     "data": "Data",
 }
+REASONS = {
+    "stale_mark": "a position's mark is stale",
+    "missing_fx_rate": "an exchange rate is missing",
+    "equity_not_positive": "equity is not positive",
+    "no_capital_before": "there was no capital before",
+    "no_exposure": "nothing is held",
+}
 NO_CHANGES = "No position was opened, closed or turned; no new regime, no flow, no other largest group."
 HOW_TO_FOLLOW = (
     "Numbers are rounded for reading. Each has an evidence id, TABLE/PORTFOLIO/DAY/…/COLUMN, the address of the row it comes from;"
@@ -61,8 +68,7 @@ def _regime(report: PortfolioMonitorReport) -> str:
     drawdown, under = find(state.figures, "drawdown"), find(state.figures, "under_water_days")
     text = f"The drawdown regime is {name}, {since}."
     if drawdown is None or drawdown.value is None:
-        reason = one_line(drawdown.reason if drawdown else state.reason)
-        return f"{text} The drawdown is not known: {reason or 'no reason given'}."
+        return f"{text} The drawdown is not known: {reason(drawdown.reason if drawdown else state.reason)}."
     if drawdown.value <= 0.0:
         return f"{text} The portfolio stands at its high-water mark."
     week = _deeper(drawdown)
@@ -88,10 +94,10 @@ def since_when(report: PortfolioMonitorReport) -> str:
 def _return(report: PortfolioMonitorReport) -> str:
     equity, made = find(report.headline, "equity"), find(report.headline, "daily_return")
     if equity is None or equity.value is None:
-        return f"Equity is not known: {one_line(equity.reason) if equity else 'the report has none'}."
+        return f"Equity is not known: {reason(equity.reason) if equity else 'the report has none'}."
     text = f"Equity is {formats.value(equity, report.base_currency)}"
     if made is None or made.value is None:
-        return f"{text}; the day's return is not known: {one_line(made.reason) if made else 'the report has none'}."
+        return f"{text}; the day's return is not known: {reason(made.reason) if made else 'the report has none'}."
     week = week_return(report)
     return (
         f"{text}, {_up_or_down(made.value)} on the day{'' if week is None else f' and {_up_or_down(week)} in a week'}, flows not counted."
@@ -118,7 +124,7 @@ def _exposure(report: PortfolioMonitorReport) -> str:
     sizes = f"gross exposure {formats.value(gross)} and net {formats.value(net)} of equity" if gross and net else "exposure not reported"
     number = "1 position has" if report.open_positions == 1 else f"{report.open_positions:,} positions have"
     largest = [
-        f"{name} {one_line(found.top[0].group)} with {formats.percent(found.top[0].share)} of gross"
+        f"{name} {one_line(found.top[0].group)}{_share(found.top[0].share)}"
         for name in ("symbol", "template")
         if (found := dimension(report, name)) and found.top
     ]
@@ -145,12 +151,28 @@ def quality(report: PortfolioMonitorReport) -> str:
     return "The data is complete as far as known: every mark is fresh and no row is in quarantine."
 
 
+def reason(code: str) -> str:
+    """Return a reason as a person reads it: the tables' codes in words, everything else as it is."""
+    return REASONS.get(code, one_line(code)) or "no reason given"
+
+
 def not_known(report: PortfolioMonitorReport) -> tuple[str, ...]:
     """Return a sentence for each reason why figures of the report are null, with the figures that it silences."""
-    sentences = [*not_known_of(every_figure(report))]
+    return tuple(dict.fromkeys((*not_known_of(every_figure(report)), *concentration_not_known(report))))
+
+
+def concentration_not_known(report: PortfolioMonitorReport) -> tuple[str, ...]:
+    """Return a sentence for each reason why concentration is null; dimensions that are null as a whole share one."""
+    whole: dict[str, list[str]] = {}
+    sentences: list[str] = []
     for found in report.concentration:
-        sentences += not_known_of(found.figures, found)
-    return tuple(dict.fromkeys(sentences))
+        known = [figure for figure in found.figures if figure.value is not None]
+        codes = {figure.reason or found.reason for figure in found.figures}
+        if not known and len(codes) == 1:
+            whole.setdefault(reason(codes.pop()), []).append(one_line(found.dimension))
+        else:
+            sentences += not_known_of(found.figures, found)
+    return (*(f"Concentration by {', '.join(names)}: {why}." for why, names in whole.items()), *sentences)
 
 
 def not_known_of(figures: Iterable[Figure], of: DimensionConcentration | None = None) -> tuple[str, ...]:
@@ -158,15 +180,19 @@ def not_known_of(figures: Iterable[Figure], of: DimensionConcentration | None = 
     by_reason: dict[str, list[str]] = {}
     for figure in figures:
         if figure.value is None:
-            reason = one_line(figure.reason or (of.reason if of else "")) or "no reason given"
-            by_reason.setdefault(reason, []).append(one_line(figure.label))
+            why = reason(figure.reason or (of.reason if of else ""))
+            by_reason.setdefault(why, []).append(one_line(figure.label))
     by = f" by {one_line(of.dimension)}" if of else ""
-    return tuple(f"{'; '.join(labels)}{by}: {reason}." for reason, labels in by_reason.items())
+    return tuple(f"{'; '.join(labels)}{by}: {why}." for why, labels in by_reason.items())
 
 
 def every_figure(report: PortfolioMonitorReport) -> tuple[Figure, ...]:
     """Return the figures of headline, drawdown and data quality."""
     return (*report.headline, *report.drawdown.figures, *report.data_quality.figures)
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f" with {formats.percent(share)} of gross"
 
 
 def _sessions(number: int) -> str:

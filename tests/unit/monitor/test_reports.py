@@ -117,10 +117,19 @@ def test_a_correction_makes_a_second_revision_of_the_days_it_touches_and_of_no_o
     assert macro == [1, 1, 1]
 
 
-def test_all_days_are_stale_first_and_none_after_all_are_published(sample_copy):
+def test_all_days_are_stale_first_and_none_after_all_are_published(sample_copy, tmp_path):
+    from portfolio_platform.sources.pipeline import import_paths
+
     stale = stale_days(sample_copy)
     assert (len(stale), stale[0], stale[-1]) == (1459, date(2007, 1, 3), date(2010, 12, 31))
     publish_reports(sample_copy, stale)
+    assert stale_days(sample_copy) == []
+    # a row set aside may be missing from its day and every later one: their reports no longer say the truth
+    bad = "execution_id,ts,symbol,side,quantity,price,portfolio\nB,2010-12-30T15:00:00Z,IBM,buy,10,-5,core\n"
+    (tmp_path / "fills.csv").write_text(bad)
+    import_paths(sample_copy, [tmp_path / "fills.csv"])
+    assert stale_days(sample_copy) == [date(2010, 12, 30), date(2010, 12, 31)]
+    publish_reports(sample_copy, stale_days(sample_copy))
     assert stale_days(sample_copy) == []
 
 

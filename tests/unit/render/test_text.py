@@ -1,7 +1,9 @@
 import pytest
 
+from portfolio_platform.render import words
 from portfolio_platform.render.sparkline import sparkline
 from portfolio_platform.render.text import markdown_text, one_line
+from tests.unit.render import factory
 
 
 def test_text_of_any_script_stays_and_control_does_not() -> None:
@@ -40,3 +42,17 @@ def test_a_sparkline_scales_and_leaves_gaps() -> None:
     assert sparkline([0.0, float("nan"), 1.0]) == "▁ █"
     assert len(set(sparkline([5.0, 5.0]))) == 1
     assert sparkline([]) == sparkline([float("nan")]) == ""
+
+
+def test_dimensions_that_are_null_as_a_whole_share_one_sentence() -> None:
+    """Six dimensions of eight figures each once said "stale_mark" forty-eight times."""
+    report = factory.report()
+    dark = tuple(
+        part.model_copy(
+            update={"figures": tuple(figure.model_copy(update={"value": None, "reason": "stale_mark"}) for figure in part.figures)}
+        )
+        for part in report.concentration
+    )
+    found = words.concentration_not_known(report.model_copy(update={"concentration": dark}))
+    names = ", ".join(part.dimension for part in report.concentration)
+    assert found == (f"Concentration by {names}: a position's mark is stale.",)
