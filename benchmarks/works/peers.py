@@ -18,7 +18,7 @@ from benchmarks.measure import alternate, seconds
 from benchmarks.platform_run import before_first, last_day, read_facts
 from benchmarks.registry import Bench, Row, benchmark
 from portfolio_platform.diagnostics.drawdown import Trail, drawdowns
-from portfolio_platform.ledger import accounting, kernel
+from portfolio_platform.ledger import accounting, layout
 from portfolio_platform.ledger.accounting import Account
 from portfolio_platform.ledger.advance import Facts, advance
 from portfolio_platform.ledger.equity import WINDOW, rolling_moments
@@ -62,9 +62,9 @@ def closed_whole_fills(facts: Facts) -> tuple[pa.Table, pd.DataFrame]:
 
 def _fifo_profits(account: Account) -> pd.Series:
     integers, positions = account.trip_integers, account.positions
-    fifo = integers[:, kernel.TRIP_METHOD] == kernel.FIFO
+    fifo = integers[:, layout.TRIP_METHOD] == layout.FIFO
     labels = positions.portfolio + "/" + positions.strategy + "/" + positions.symbol
-    return pd.Series(account.trip_floats[fifo, kernel.TRIP_PNL]).groupby(labels[integers[fifo, kernel.TRIP_POSITION]]).sum()
+    return pd.Series(account.trip_floats[fifo, layout.TRIP_PNL]).groupby(labels[integers[fifo, layout.TRIP_POSITION]]).sum()
 
 
 def _round_trips(folder: Path, size: str) -> Row:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from portfolio_platform.lake import derived
-from portfolio_platform.ledger import kernel
+from portfolio_platform.ledger import kernel, layout
 from tests.unit.ledger.ledgers import Ledger, ledgers
 from tests.unit.ledger.running import run
 
@@ -95,14 +95,14 @@ def test_both_methods_of_round_trips_sum_to_the_positions_profit(ledger: Ledger)
     for place in range(positions.size):
         key = (positions.portfolio[place], positions.strategy[place], positions.symbol[place], positions.currency[place])
         row = last[key]
-        running = end.floats[place, kernel.TRIP_REALISED] if row["quantity"] else 0.0
+        running = end.floats[place, layout.TRIP_REALISED] if row["quantity"] else 0.0
         # after its last session a position may still be split; its marked value stays
         assert closed[("flat_to_flat", *key)] + running == pytest.approx(row["realised_pnl"], abs=1e-9 * size)
         if any(action.symbol == key[2] for action in ledger.actions):
             continue
         lots = slice(end.lot_start[place], end.lot_start[place + 1])
         units = kernel.all_units(end.lot_quantity[lots], positions.places[[place] * (lots.stop - lots.start)])
-        open_fifo = float(sum(units * (row["mark"] - end.lot_floats[lots, kernel.LOT_PRICE]) * positions.multiplier[place]))
+        open_fifo = float(sum(units * (row["mark"] - end.lot_floats[lots, layout.LOT_PRICE]) * positions.multiplier[place]))
         assert closed[("fifo", *key)] + open_fifo == pytest.approx(row["realised_pnl"] + row["unrealised_pnl"], abs=1e-9 * size)
 
 
