@@ -1,13 +1,19 @@
 """Homes for tests: one with the sample imported and built, made once, and empty ones. Both live at the end of 2010."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from portfolio_platform.home import Home
+
+# compiling takes seconds, and a busy machine is no bug; where a change is judged, the examples are the same each time
+settings.register_profile("project", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("project")
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 LAST_DAY = date(2010, 12, 31)
