@@ -42,11 +42,6 @@ def nanoseconds(at: datetime) -> int:
     return (delta.days * 86_400 + delta.seconds) * NANOSECONDS_PER_SECOND + delta.microseconds * 1_000
 
 
-def from_nanoseconds(ts: int) -> datetime:
-    """Return nanoseconds UTC as a time, to the microsecond."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ts // 1_000)
-
-
 def format_timestamp(ts: int) -> str:
     """Return nanoseconds UTC as ISO-8601, with as many decimals as it has."""
     seconds, rest = divmod(int(ts), NANOSECONDS_PER_SECOND)

@@ -13,7 +13,6 @@ import pyarrow as pa
 from numba import njit
 
 SCALE = 18
-UNIT = 10**SCALE
 _EXACT = Context(prec=60)
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]

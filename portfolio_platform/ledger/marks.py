@@ -26,7 +26,6 @@ class Series:
     first: int
     value: Float64
     day: Int64
-    last_ts: Int64
 
 
 @njit(cache=True)
@@ -43,13 +42,12 @@ def _place(
 
 
 @njit(cache=True)
-def _carry(out: Float64, at: Int64, newest: Int64) -> None:  # pragma: no cover - compiled
+def _carry(out: Float64, at: Int64) -> None:  # pragma: no cover - compiled
     for row in range(out.shape[0]):
         for column in range(1, out.shape[1]):
             if at[row, column] == NO_DAY:
                 out[row, column] = out[row, column - 1]
                 at[row, column] = at[row, column - 1]
-                newest[row, column] = newest[row, column - 1]
 
 
 def _series(names: tuple[str, ...], code: Int64, ts: Int64, value: Float64, first: int, last: int) -> Series:
@@ -57,8 +55,8 @@ def _series(names: tuple[str, ...], code: Int64, ts: Int64, value: Float64, firs
     out, at = np.full(shape, np.nan), np.full(shape, NO_DAY, np.int64)
     newest = np.full(shape, np.iinfo(np.int64).min)
     _place(code, ts, day_number(ts), value, first, out, at, newest)
-    _carry(out, at, newest)
-    return Series(names, first, out, at, newest[:, -1] if shape[1] else newest[:, 0])
+    _carry(out, at)
+    return Series(names, first, out, at)
 
 
 def split_factors(ts: Int64, symbol: str, splits: Actions) -> Float64:

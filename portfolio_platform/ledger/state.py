@@ -174,11 +174,6 @@ def _history(lake: Lake, day: date, money: list[dict[str, Any]]) -> dict[str, Hi
     return {name: replace(history, flows=flows.get(name, {})) for name, history in out.items()}
 
 
-def saved_days(lake: Lake) -> list[date]:
-    """Return the days whose state is saved, ascending."""
-    return sorted(set(lake.read(derived.STATE_POSITIONS, ["day"])["day"].to_pylist()))
-
-
 def is_kept(day: int, last: int) -> bool:
     """Say whether a state is worth saving: the newest, and each year's last."""
     following = to_date(day + 1)

@@ -55,7 +55,6 @@ class ConcentrationPolicy(_Section):
     """What the report says of concentration."""
 
     top: Count = Field(3, description="groups of a dimension that the report names")
-    minimum_coverage: Fraction = Field(0.95, description="share of gross exposure that must be classified and freshly marked")
 
 
 class Policy(_Section):

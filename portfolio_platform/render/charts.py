@@ -28,7 +28,7 @@ TITLES: dict[ChartName, str] = {
     "exposure": "Gross and net exposure",
     "concentration": "Concentration",
 }
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = "#1b1e23", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION = "#1b1e23", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
 REGIME_LOOKS = {"defensive": (ORANGE, "////"), "risk_off": (VERMILION, "xxxx"), "probation": (SKY, "||||")}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH_STEPS = (1, 2, 3, 6, 12, 24, 60, 120)
