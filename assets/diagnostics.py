@@ -25,10 +25,11 @@ def _declared(table: Table) -> dict[str, dg.TableSchema | str]:
 )
 def concentration_metrics(platform: Platform) -> dg.MaterializeResult:
     """D2: how few things the exposure rests on."""
-    from portfolio_platform.diagnostics.pipeline import build_concentration
+    from portfolio_platform.diagnostics.pipeline import concentration
+    from portfolio_platform.stage import build_stage
 
     home = platform.open()
-    built = build_concentration(home)
+    built = build_stage(home, concentration.STAGE)
     shown = ["day", "portfolio", "dimension", "hhi", "effective_n", "top_group", "top_share", "top_exposure_pct"]
     metadata = table_metadata(home, derived.CONCENTRATION_METRICS) | {"built": built.sentence}
     metadata |= {"newest": preview(newest(home, derived.CONCENTRATION_METRICS), shown)} | pictures(home, "concentration")
@@ -45,10 +46,11 @@ def concentration_metrics(platform: Platform) -> dg.MaterializeResult:
 )
 def drawdown_state(platform: Platform) -> dg.MaterializeResult:
     """D4: how deep, how fast, how unusual, and which regime it calls for."""
-    from portfolio_platform.diagnostics.pipeline import build_drawdown
+    from portfolio_platform.diagnostics.pipeline import drawdown
+    from portfolio_platform.stage import build_stage
 
     home = platform.open()
-    built = build_drawdown(home)
+    built = build_stage(home, drawdown.STAGE)
     shown = ["day", "portfolio", "drawdown", "under_water_days", "z_5", "regime", "transition"]
     metadata = table_metadata(home, derived.DRAWDOWN_STATE) | {"built": built.sentence}
     metadata |= {"newest": preview(newest(home, derived.DRAWDOWN_STATE), shown)} | pictures(home, "underwater")

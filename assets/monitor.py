@@ -42,7 +42,7 @@ def build_monitor_reports(partitions: dg.DailyPartitionsDefinition) -> dg.Assets
     )
     def monitor_reports(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
         from assets.reports import partition_metadata
-        from portfolio_platform.monitor.pipeline import publish_reports
+        from portfolio_platform.monitor.pipeline.reports import publish_reports
 
         home, days = platform.open(), [date.fromisoformat(key) for key in context.partition_keys]
         done = publish_reports(home, days, progress=lambda count, of: context.log.info(f"{count} reports of {of} days"))

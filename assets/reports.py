@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from portfolio_platform.home import Home
-from portfolio_platform.monitor.pipeline import DayReports
+from portfolio_platform.monitor.pipeline.reports import DayReports
 
 
 def partition_metadata(home: Home, reports: DayReports, *, with_text: bool) -> dict[str, Any]:

@@ -1,3 +1,3 @@
 """A portfolio monitor for systematic traders: ledger, diagnostics, reports, decisions."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

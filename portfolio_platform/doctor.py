@@ -223,21 +223,21 @@ def _span(home: Home) -> Iterator[Finding]:
 
 def _derived(home: Home) -> Iterator[Finding]:
     from portfolio_platform.lake.progress import newest_import, read_progress
+    from portfolio_platform.stages import STAGES
 
     if not newest_import(home.lake):
         return
-    ledger = read_progress(home.lake, "ledger")
-    for name in ("ledger", "concentration", "drawdown"):
+    for name in ("ledger", *(stage.name for stage in STAGES)):
         progress = read_progress(home.lake, name)
         if progress is None:
             yield Finding("warn", name, "not built yet", "`portfolio build`")
             continue
-        behind = list(_behind(name, progress, ledger, home))
+        behind = list(_behind(name, progress, home))
         state = f"built until {progress.built_until}"
         yield Finding("warn", name, ", ".join([state, *behind]), "`portfolio build`") if behind else Finding("ok", name, state)
 
 
-def _behind(name: str, progress: "Progress", ledger: "Progress | None", home: Home) -> Iterator[str]:
+def _behind(name: str, progress: "Progress", home: Home) -> Iterator[str]:
     """Say how far a derived table is behind the clock, the imports, its policy, and what it rests on."""
     days = (home.today - progress.built_until).days
     if days > 0:
@@ -248,10 +248,19 @@ def _behind(name: str, progress: "Progress", ledger: "Progress | None", home: Ho
             yield f"{_counted(imports, 'import')} behind"
         if progress.policy_hash != home.policy().hash:
             yield "built under another policy"
-    elif ledger is not None and ledger.generation > progress.upstream_generation:
-        yield "older than the ledger it rests on"
+    else:
+        behind = [upstream for upstream, generation in progress.upstreams.items() if _generation(home, upstream) > generation]
+        if behind:
+            yield f"older than what it rests on ({', '.join(behind)})"
     if progress.code_version != __version__:
         yield f"built by version {progress.code_version}"
+
+
+def _generation(home: Home, name: str) -> int:
+    from portfolio_platform.lake.progress import read_progress
+
+    progress = read_progress(home.lake, name)
+    return progress.generation if progress else 0
 
 
 def _imports_since(home: Home, sequence: int) -> int:

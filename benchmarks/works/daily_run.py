@@ -33,7 +33,7 @@ def measure(folder: Path) -> dict[str, float]:
     """Build the sample up to its last day but one, then run the last through Dagster."""
     from portfolio_platform.build import build_all
     from portfolio_platform.home import Home
-    from portfolio_platform.monitor.pipeline import publish_reports
+    from portfolio_platform.monitor.pipeline.reports import publish_reports
     from portfolio_platform.sources.pipeline import import_paths
 
     home = Home(folder / "home")

@@ -34,6 +34,7 @@ class DrawdownDay:
     regime: str = NORMAL
     transition: str = ""
     sessions_in_regime: int = 0
+    size_multiplier: float = 1.0
     control_drawdown: float = NAN
     control_high_water_mark: float = NAN
     ewma_variance: float = NAN
@@ -132,7 +133,13 @@ def next_regime(now: str, drawdown: float, z_5: float, sessions: int, policy: Re
     return now, ""
 
 
-def _without_value(unit: float, last: DrawdownDay, reason: str) -> DrawdownDay:
+def size_multiplier(regime: str, policy: RegimePolicy) -> float:
+    """Return the share of its usual size that a regime allows a new position."""
+    sizes = {DEFENSIVE: policy.defensive_size, RISK_OFF: policy.risk_off_size, PROBATION: policy.probation_size}
+    return sizes.get(regime, 1.0)
+
+
+def _without_value(unit: float, last: DrawdownDay, reason: str, policy: RegimePolicy) -> DrawdownDay:
     """Return the row of a session that cannot be judged: the regime holds, except that no equity means risk_off."""
     day = replace(
         last,
@@ -152,7 +159,8 @@ def _without_value(unit: float, last: DrawdownDay, reason: str) -> DrawdownDay:
     )
     if reason == "equity_not_positive" and last.regime != RISK_OFF:
         transition = f"{last.regime} to {RISK_OFF}: equity is not positive"
-        return replace(day, regime=RISK_OFF, transition=transition, sessions_in_regime=0, control_high_water_mark=NAN)
+        size = size_multiplier(RISK_OFF, policy)
+        return replace(day, regime=RISK_OFF, transition=transition, sessions_in_regime=0, size_multiplier=size, control_high_water_mark=NAN)
     return day
 
 
@@ -160,7 +168,7 @@ def next_day(unit: float, value: float, trail: Trail, policy: DrawdownPolicy, *,
     """Return the row of the session after ``trail``; ``value`` is its daily return, ``reason`` why it cannot be judged."""
     last = trail.last
     if reason:
-        return _without_value(unit, last, reason)
+        return _without_value(unit, last, reason, policy.regime)
     variance, seen, squares = last.ewma_variance, last.returns_seen, last.seed_sum_squares
     if math.isfinite(value):
         variance, seen, squares = ewma_variance(value, seen, squares, policy, variance)
@@ -191,6 +199,7 @@ def next_day(unit: float, value: float, trail: Trail, policy: DrawdownPolicy, *,
         regime=regime,
         transition=f"{last.regime} to {regime}: {transition}" if transition else "",
         sessions_in_regime=stayed if regime == last.regime else 0,
+        size_multiplier=size_multiplier(regime, policy.regime),
         control_drawdown=control_drawdown,
         control_high_water_mark=control,
         ewma_variance=variance,

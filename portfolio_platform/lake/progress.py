@@ -1,7 +1,8 @@
 """How far derived tables are, and what they rest on."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 
 import pyarrow as pa
@@ -24,7 +25,7 @@ class Progress:
     changed_from: date
     import_seq: int
     policy_hash: str
-    upstream_generation: int = 0
+    upstreams: Mapping[str, int] = field(default_factory=dict)
     code_version: str = __version__
     generation: int = 0
 
@@ -36,7 +37,10 @@ class Progress:
 def read_progress(lake: Lake, name: str) -> Progress | None:
     """Return the newest build of a name, None where there is none."""
     found = lake.read(PROGRESS, None, pc.field("name") == name).to_pylist()
-    return Progress(**max(found, key=lambda row: row["generation"])) if found else None
+    if not found:
+        return None
+    newest = max(found, key=lambda row: row["generation"])
+    return Progress(**newest | {"upstreams": json.loads(newest["upstreams"] or "{}")})
 
 
 def changed_since(lake: Lake, name: str, generation: int) -> date | None:
@@ -55,7 +59,8 @@ def write_progress(lake: Lake, progress: Progress) -> None:
     rows = lake.read(PROGRESS).to_pylist()
     newest = max((row["generation"] for row in rows if row["name"] == progress.name), default=0)
     kept = [row for row in rows if row["name"] != progress.name or row["generation"] > newest - KEPT_GENERATIONS]
-    kept.append({**asdict(progress), "generation": newest + 1})
+    upstreams = json.dumps(dict(progress.upstreams), sort_keys=True)
+    kept.append({**asdict(progress), "upstreams": upstreams, "generation": newest + 1})
     lake.replace(PROGRESS, pa.Table.from_pylist(kept, schema=PROGRESS.arrow_schema()))
 
 
@@ -71,24 +76,39 @@ def newest_import_of(lake: Lake, facts: Iterable[Fact]) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a build of a table downstream has to do: days from ``first`` to ``until``."""
+    """What a build of a table downstream has to do: days from ``first`` to ``until``, on these builds upstream."""
 
     first: date
     until: date
-    upstream: Progress
+    import_seq: int
+    upstreams: Mapping[str, int]
+
+    def done(self, name: str, policy_hash: str) -> Progress:
+        """Return the progress to record once the build is written."""
+        return Progress(name, self.until, self.first, self.import_seq, policy_hash, self.upstreams)
 
 
-def plan_downstream(lake: Lake, name: str, upstream_name: str, policy_hash: str, first_day: date, restate_from: date | None) -> Plan | None:
-    """Return what a table that rests on another derived table has to do, None where it is up to date."""
-    upstream = read_progress(lake, upstream_name)
-    if upstream is None:
+def plan_downstream(
+    lake: Lake, name: str, upstream_names: Sequence[str], policy_hash: str, first_day: date, restate_from: date | None
+) -> Plan | None:
+    """Return what a table that rests on other derived tables has to do, None where it is up to date.
+
+    It reaches as far as the least of them, and begins at the earliest day that any of them wrote since it was built.
+    """
+    found = [(upstream, read_progress(lake, upstream)) for upstream in upstream_names]
+    upstreams = {upstream: progress for upstream, progress in found if progress is not None}
+    if len(upstreams) < len(upstream_names):
         return None
+    until = min(progress.built_until for progress in upstreams.values())
+    seq = min(progress.import_seq for progress in upstreams.values())
+    generations = {upstream: progress.generation for upstream, progress in upstreams.items()}
     done = read_progress(lake, name)
     if done is None or not done.rests_on(policy_hash):
-        return Plan(first_day, upstream.built_until, upstream)
-    days = [day for day in (changed_since(lake, upstream_name, done.upstream_generation), restate_from) if day is not None]
-    if upstream.built_until > done.built_until:
+        return Plan(first_day, until, seq, generations)
+    changes = [changed_since(lake, upstream, done.upstreams.get(upstream, 0)) for upstream in upstream_names]
+    days = [day for day in (*changes, restate_from) if day is not None]
+    if until > done.built_until:
         days.append(done.built_until + timedelta(days=1))
-    if not days or min(days) > upstream.built_until:
+    if not days or min(days) > until:
         return None
-    return Plan(max(min(days), first_day), upstream.built_until, upstream)
+    return Plan(max(min(days), first_day), until, seq, generations)

@@ -231,6 +231,8 @@ class Lake:
             rows,
             mode=mode,
             predicate=predicate,
+            # a table that is replaced as a whole takes on the columns that are declared now
+            schema_mode="overwrite" if mode == "overwrite" and predicate is None else None,
             partition_by=[table.partition] if table.partition else None,
             name=table.name,
             description=table.description,

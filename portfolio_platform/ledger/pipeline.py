@@ -6,10 +6,11 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from portfolio_platform.days import day_number, end_of_day_ns, to_date, to_number
+from portfolio_platform.days import end_of_day_ns, to_date, to_number
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.built import Built
+from portfolio_platform.lake.changes import first_changed_day
 from portfolio_platform.lake.facts import BARS, CASH_FLOWS, CORPORATE_ACTIONS, FILLS, FX_RATES, INSTRUMENTS, PORTFOLIOS
 from portfolio_platform.lake.progress import Progress, newest_import_of, read_progress, write_progress
 from portfolio_platform.ledger import state
@@ -37,32 +38,13 @@ def reference(home: Home, policy: Policy, until_seq: int | None = None) -> Refer
     )
 
 
-def first_changed_day(home: Home, since_seq: int) -> date | None:
-    """Return the earliest day that facts after import ``since_seq`` touch; the ledger's first where all may change."""
-    first: int | None = None
-    for fact in LEDGER_FACTS:
-        columns = ["row_id", "ts"] if fact.time_column else ["row_id"]
-        fresh = home.lake.read(fact.table, columns, pc.field("import_seq") > since_seq)
-        if not len(fresh):
-            continue
-        if not fact.time_column:
-            return home.first_day
-        ids = pa.array(sorted(set(fresh["row_id"].to_pylist()) & active.contested_ids(home.lake, fact)), pa.string())
-        if len(ids):
-            # a correction touches the days of every statement of its row
-            fresh = home.lake.read(fact.table, columns, pc.field("row_id").isin(ids) | (pc.field("import_seq") > since_seq))
-        earliest = day_number(int(pc.min(fresh["ts"]).as_py()))
-        first = earliest if first is None else min(first, earliest)
-    return None if first is None else max(to_date(first), home.first_day)
-
-
 def plan(home: Home, policy: Policy, until: date, restate_from: date | None) -> tuple[date | None, int]:
     """Return the first day to build, None where nothing is to do, and the newest import."""
     newest = newest_import_of(home.lake, LEDGER_FACTS)
     done = read_progress(home.lake, NAME)
     if done is None or not done.rests_on(policy.hash):
         return (home.first_day if newest else None), newest
-    days = [day for day in (first_changed_day(home, done.import_seq), restate_from) if day is not None]
+    days = [day for day in (first_changed_day(home.lake, LEDGER_FACTS, done.import_seq, home.first_day), restate_from) if day is not None]
     if until > done.built_until:
         days.append(done.built_until + timedelta(days=1))
     first = min(days, default=None)

@@ -1,21 +1,28 @@
 """The policy as a model: every threshold of the platform has its one place here."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from portfolio_platform.canonical import canonical_bytes, content_hash
+from portfolio_platform.policy.alerts import AlertPolicy, RecommendationPolicy, ReflectionPolicy
+from portfolio_platform.policy.diagnostics import (
+    ConcentrationPolicy,
+    CorrelationPolicy,
+    Count,
+    ExecutionPolicy,
+    FailurePolicy,
+    Fraction,
+    GatePolicy,
+    HeatPolicy,
+    IdlePolicy,
+    Section,
+    TurnoverPolicy,
+)
+from portfolio_platform.policy.shipped import DEFAULT_POLICY_FILE as DEFAULT_POLICY_FILE
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AccountingPolicy(_Section):
+class AccountingPolicy(Section):
     """How fills become positions, and positions equity."""
 
     flow_timing: Literal["start", "end", "modified_dietz"] = Field("start", description="when in its day a cash flow counts")
@@ -24,7 +31,7 @@ class AccountingPolicy(_Section):
     default_currency: str = Field("USD", description="base currency of a portfolio that is not listed")
 
 
-class RegimePolicy(_Section):
+class RegimePolicy(Section):
     """When the drawdown regime changes. Drawdowns are fractions, counts are sessions of the portfolio."""
 
     defensive_drawdown: Fraction = 0.06
@@ -37,9 +44,12 @@ class RegimePolicy(_Section):
     risk_off_sessions: Count = 20
     probation_sessions: Count = 20
     probation_drawdown: Fraction = 0.05
+    defensive_size: Fraction = 0.5
+    risk_off_size: Fraction = 0.0
+    probation_size: Fraction = 0.25
 
 
-class DrawdownPolicy(_Section):
+class DrawdownPolicy(Section):
     """Windows and minimum samples of the drawdown diagnostic, in sessions."""
 
     ewma_lambda: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.94
@@ -51,13 +61,7 @@ class DrawdownPolicy(_Section):
     regime: RegimePolicy = RegimePolicy()
 
 
-class ConcentrationPolicy(_Section):
-    """What the report says of concentration."""
-
-    top: Count = Field(3, description="groups of a dimension that the report names")
-
-
-class Policy(_Section):
+class Policy(Section):
     """A policy: its name and version, and a section for each part of the platform."""
 
     name: str = "default"
@@ -65,6 +69,16 @@ class Policy(_Section):
     accounting: AccountingPolicy = AccountingPolicy()
     concentration: ConcentrationPolicy = ConcentrationPolicy()
     drawdown: DrawdownPolicy = DrawdownPolicy()
+    heat: HeatPolicy = HeatPolicy()
+    correlation: CorrelationPolicy = CorrelationPolicy()
+    turnover: TurnoverPolicy = TurnoverPolicy()
+    execution: ExecutionPolicy = ExecutionPolicy()
+    idle: IdlePolicy = IdlePolicy()
+    failures: FailurePolicy = FailurePolicy()
+    gates: GatePolicy = GatePolicy()
+    alerts: AlertPolicy = Field(default_factory=lambda: AlertPolicy.model_validate({}))
+    recommendations: RecommendationPolicy = RecommendationPolicy()
+    reflection: ReflectionPolicy = ReflectionPolicy()
 
     def canonical(self) -> bytes:
         """Return the policy's canonical bytes: equal for equal content, whatever the file looked like."""
@@ -74,6 +88,3 @@ class Policy(_Section):
     def hash(self) -> str:
         """Return the SHA-256 of the canonical bytes."""
         return content_hash(self.canonical())
-
-
-DEFAULT_POLICY_FILE = Path(__file__).with_name("default.toml")

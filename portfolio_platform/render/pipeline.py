@@ -12,7 +12,7 @@ from portfolio_platform.home import Home, write_atomically
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.progress import newest_import_of, read_progress
 from portfolio_platform.ledger.pipeline import LEDGER_FACTS
-from portfolio_platform.monitor.pipeline import publish_reports
+from portfolio_platform.monitor.pipeline.reports import publish_reports
 from portfolio_platform.monitor.report import PortfolioMonitorReport
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ def test_every_command_has_help_with_the_home_and_the_as_of_time(command: str) -
 
 def test_without_a_command_the_help_lists_all_of_them() -> None:
     assert all(command in portfolio("--help").stdout for command in COMMANDS)
-    assert portfolio("--version").stdout.strip() == "0.1.0"
+    assert portfolio("--version").stdout.strip() == __version__
 
 
 WRONG = [("frobnicate",), ("show",), ("show", "fills", "--colour"), ("import",), ("report", "--format", "pdf")]

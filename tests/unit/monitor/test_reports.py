@@ -9,7 +9,7 @@ import pytest
 from portfolio_platform.book.reports import history, newest
 from portfolio_platform.errors import DataProblem
 from portfolio_platform.evidence.ids import ROWS, parse_evidence_id
-from portfolio_platform.monitor.pipeline import compose_reports, publish_reports, stale_days
+from portfolio_platform.monitor.pipeline.reports import compose_reports, publish_reports, stale_days
 from portfolio_platform.monitor.report import PortfolioMonitorReport
 
 DAY = date(2008, 9, 29)  # core: a deposit of 200,000 and a drawdown that it must not hide

@@ -11,14 +11,14 @@ from portfolio_platform import __version__
 from portfolio_platform.book import policies as archive
 from portfolio_platform.book.reports import Published, ReportDraft, publish
 from portfolio_platform.days import day_number, to_date, to_number
-from portfolio_platform.diagnostics.pipeline import CONCENTRATION, DRAWDOWN
 from portfolio_platform.errors import DataProblem
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
+from portfolio_platform.lake.changes import first_changed_day
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.facts import PORTFOLIOS, QUARANTINE
 from portfolio_platform.lake.progress import Progress, changed_since, newest_import_of, read_progress, write_progress
-from portfolio_platform.ledger.pipeline import LEDGER_FACTS, first_changed_day
+from portfolio_platform.ledger.pipeline import LEDGER_FACTS
 from portfolio_platform.ledger.pipeline import NAME as LEDGER
 from portfolio_platform.monitor.compose import SetAside, compose
 from portfolio_platform.monitor.inputs import Tables, session_inputs
@@ -125,7 +125,7 @@ def publish_reports(home: Home, days: Sequence[date], progress: Callable[[int, i
     wanted = sorted(set(days))
     if not wanted:
         return []
-    for name in (CONCENTRATION, DRAWDOWN):
+    for name in ("concentration", "drawdown"):
         built = read_progress(home.lake, name)
         if built is None or built.built_until < min(wanted[-1], home.today):
             reach = f"reaches {built.built_until}" if built else "is not built yet"
@@ -165,9 +165,9 @@ def stale_days(home: Home) -> list[date]:
     published, newest = read_progress(home.lake, NAME), newest_import_of(home.lake, LEDGER_FACTS)
     if published is None or not published.rests_on(assigned_policies(home).hash):
         return days if newest else []
-    changed = [changed_since(home.lake, LEDGER, published.upstream_generation), published.built_until + timedelta(days=1)]
+    changed = [changed_since(home.lake, LEDGER, published.upstreams.get(LEDGER, 0)), published.built_until + timedelta(days=1)]
     if newest > published.import_seq:
-        changed.append(first_changed_day(home, published.import_seq))
+        changed.append(first_changed_day(home.lake, LEDGER_FACTS, published.import_seq, home.first_day))
     changed.append(_set_aside_from(home, published.import_seq))
     first = min(day for day in changed if day is not None)
     return [day for day in days if day >= first]
@@ -188,5 +188,5 @@ def _remember(home: Home, policies: Assigned, stale: list[date], wanted: list[da
         return
     with home.lake.writing():
         newest = max(ledger.import_seq, home.lake.largest(QUARANTINE, "import_seq"))
-        done = Progress(NAME, stale[-1], stale[0], newest, policies.hash, ledger.generation)
+        done = Progress(NAME, stale[-1], stale[0], newest, policies.hash, {LEDGER: ledger.generation})
         write_progress(home.lake, done)

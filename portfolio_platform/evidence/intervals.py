@@ -1,0 +1,123 @@
+"""Intervals and tests that the diagnostics share. All are exact or closed-form; counts may be arrays.
+
+Sources: Wilson 1927; Clopper-free order-statistic interval of a quantile, David & Nagaraja 2003, 7.1; conditional test of two
+Poisson rates, Przyborowski & Wilenski 1940; Benjamini & Hochberg 1995; PSR and MinTRL, Bailey & Lopez de Prado 2012.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+
+
+@lru_cache(maxsize=64)
+def normal_quantile(probability: float) -> float:
+    """Return the standard normal quantile of a probability."""
+    from scipy.special import ndtri
+
+    return float(ndtri(probability))
+
+
+def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float = 0.95) -> tuple[Float64, Float64]:
+    """Return Wilson's two-sided interval of a proportion; NaN where there is no trial. Shapes broadcast."""
+    k, n = np.asarray(successes, np.float64), np.asarray(trials, np.float64)
+    z = normal_quantile(0.5 + confidence / 2.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = k / n
+        centre = (p + z * z / (2.0 * n)) / (1.0 + z * z / n)
+        half = z / (1.0 + z * z / n) * np.sqrt(p * (1.0 - p) / n + z * z / (4.0 * n * n))
+    none = n <= 0.0
+    low, high = np.where(none, np.nan, centre - half), np.where(none, np.nan, centre + half)
+    # the ends are exact where every trial went one way: rounding must not say 1e-17
+    return np.where(k == 0.0, np.where(none, np.nan, 0.0), low), np.where((k == n) & ~none, 1.0, high)
+
+
+@lru_cache(maxsize=4096)
+def quantile_ranks(n: int, probability: float, confidence: float = 0.95) -> tuple[int, int] | None:
+    """Return the 1-based ranks whose order statistics bound a quantile with at least this confidence; None where n is too small.
+
+    Equal tails: P(X_(low) > quantile) and P(X_(high) < quantile) are at most half of what is left. The median needs
+    n of 6, the 90th percentile 36, at 95 %.
+    """
+    from scipy.stats import binom
+
+    tail = (1.0 - confidence) / 2.0
+    low = int(binom.ppf(tail, n, probability))
+    if binom.cdf(low, n, probability) > tail:
+        low -= 1
+    # ranks are one beyond the count below them: X_(r) > q exactly where fewer than r observations lie below q
+    low += 1
+    high = int(binom.ppf(1.0 - tail, n, probability)) + 1
+    if low < 1 or high > n:
+        return None
+    return low, high
+
+
+def rate_tail(events: npt.ArrayLike, time: npt.ArrayLike, baseline: npt.ArrayLike, baseline_time: npt.ArrayLike) -> Float64:
+    """Return ``P(Binomial(n + n0, t / (t + t0)) >= n)``: the chance of so many events at the baseline's rate; NaN without time."""
+    from scipy.special import bdtrc
+
+    n, n0 = np.asarray(events, np.float64), np.asarray(baseline, np.float64)
+    t, t0 = np.asarray(time, np.float64), np.asarray(baseline_time, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = t / (t + t0)
+    tail = np.where(n <= 0.0, 1.0, bdtrc(np.maximum(n - 1.0, 0.0), n + n0, share))
+    return np.where((t > 0.0) & (t0 > 0.0), tail, np.nan)
+
+
+def binomial_tail(successes: npt.ArrayLike, trials: npt.ArrayLike, probability: npt.ArrayLike) -> Float64:
+    """Return ``P(Binomial(trials, probability) >= successes)``."""
+    from scipy.special import bdtrc
+
+    k, n = np.asarray(successes, np.float64), np.asarray(trials, np.float64)
+    p = np.asarray(probability, np.float64)
+    tail: Float64 = np.where(k <= 0.0, 1.0, bdtrc(np.maximum(k - 1.0, 0.0), n, p))
+    return np.where(np.isfinite(p), tail, np.nan)
+
+
+def benjamini_hochberg(p_values: npt.ArrayLike) -> Float64:
+    """Return p-values adjusted for the false discovery rate (Benjamini & Hochberg 1995), in the order given."""
+    p = np.asarray(p_values, np.float64)
+    if p.size == 0:
+        return p
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * p.size / np.arange(1, p.size + 1)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1.0, np.minimum.accumulate(scaled[::-1])[::-1])
+    return adjusted
+
+
+def effective_size(n: float, autocorrelation: float) -> float:
+    """Return ``n (1 - rho) / (1 + rho)``, at most n: observations that an autocorrelated series is worth."""
+    return min(n, n * (1.0 - autocorrelation) / (1.0 + autocorrelation))
+
+
+def _variance_factor(sharpe: float, skewness: float, kurtosis: float) -> float:
+    factor = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe * sharpe
+    return factor if factor > 0.0 else math.nan
+
+
+def probabilistic_sharpe(sharpe: float, benchmark: float, n: float, skewness: float, kurtosis: float) -> float:
+    """Return the probability that the true Sharpe ratio exceeds the benchmark; raw kurtosis, per-period ratios.
+
+    NaN where the radicand is not positive or n is at most 1.
+    """
+    from scipy.special import ndtr
+
+    factor = _variance_factor(sharpe, skewness, kurtosis)
+    if n <= 1.0 or math.isnan(factor):
+        return math.nan
+    return float(ndtr((sharpe - benchmark) * math.sqrt(n - 1.0) / math.sqrt(factor)))
+
+
+def minimum_track_record(sharpe: float, benchmark: float, skewness: float, kurtosis: float, confidence: float = 0.95) -> float:
+    """Return how many observations would prove skill at this confidence; infinite where the ratio does not exceed the benchmark."""
+    factor = _variance_factor(sharpe, skewness, kurtosis)
+    if math.isnan(factor):
+        return math.nan
+    if sharpe <= benchmark:
+        return math.inf
+    return 1.0 + factor * (normal_quantile(confidence) / (sharpe - benchmark)) ** 2

@@ -1,0 +1,46 @@
+"""What a metric is: a cell of a diagnostic's table, with the columns of that row that say how sure it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from portfolio_platform.lake.columns import Table
+
+Gate = Literal["census", "estimated", "capital", "skill"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric that rules, gates and reports may name.
+
+    Attributes:
+        name: its name in the policy and in `sample_sufficiency`.
+        label: what a person reads.
+        table, column: the cell; a flag counts as 0 or 1.
+        unit: fraction, sigma, bps, bars, count, probability, R or 1.
+        gate: the class of its gate.
+        method: how it is computed, in words, or the name of a text column after ``column:``.
+        scope: key columns after day and portfolio that say what it is about; joined by ``/`` they are its scope.
+        where: key columns with one fixed value.
+        over: a column of the same row to divide by.
+        sample: column with the number of observations; empty: 1 where there is a value.
+        coverage, low, high, symbols: columns with these; empty where there are none.
+        window: sessions of its window, this one included; or the column with its first day after ``column:``.
+    """
+
+    name: str
+    label: str
+    table: Table
+    column: str
+    unit: str
+    gate: Gate
+    method: str
+    scope: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+    over: str = ""
+    sample: str = ""
+    coverage: str = ""
+    low: str = ""
+    high: str = ""
+    symbols: str = ""
+    window: int | str = 1

@@ -1,0 +1,72 @@
+"""The derived tables: what follows from the facts. These names and columns are a contract with their readers.
+
+Amounts of a position are in the currency of its fills; columns that end in ``_base``, everything in `PORTFOLIO_EQUITY`,
+`LOT_EXPOSURES` and the diagnostics is in the portfolio's base currency. A null always has a reason beside it.
+"""
+
+from portfolio_platform.lake.columns import Table
+from portfolio_platform.lake.derived.diagnostics import (
+    CONCENTRATION_DRIFT,
+    CONCENTRATION_GROUPS,
+    CONCENTRATION_METRICS,
+    CORRELATION_BUCKETS,
+    CORRELATION_STACKING,
+    CROWDING,
+    DATA_QUALITY,
+    DRAWDOWN_STATE,
+    EXECUTION_PROFILE,
+    FAILURE_LABELS,
+    FAILURE_MODES,
+    IDLE_CAPITAL,
+    PORTFOLIO_HEAT,
+    POSITION_RISK,
+    SAMPLE_SUFFICIENCY,
+    SYMBOL_CHURN,
+    TURNOVER_METRICS,
+)
+from portfolio_platform.lake.derived.ledger import (
+    CASH_BALANCES,
+    LEDGER_SNAPSHOTS,
+    LOT_EXPOSURES,
+    PNL_ATTRIBUTION,
+    PORTFOLIO_EQUITY,
+    ROUND_TRIPS,
+)
+from portfolio_platform.lake.derived.monitor import ALERT_STATES, DAY_INPUTS, PUBLISHED_INPUTS, RECOMMENDATION_STATES
+from portfolio_platform.lake.derived.signals import PLAYBOOK_STATISTICS, SIGNAL_OUTCOMES, TRIP_PROFILES
+from portfolio_platform.lake.derived.state import PROGRESS, STATE_LOTS, STATE_MARKS, STATE_POSITIONS
+from portfolio_platform.lake.facts import CONTESTED, FACTS, IMPORTS, QUARANTINE
+
+LEDGER = (LEDGER_SNAPSHOTS, LOT_EXPOSURES, CASH_BALANCES, PORTFOLIO_EQUITY, ROUND_TRIPS, PNL_ATTRIBUTION)
+SIGNALS = (SIGNAL_OUTCOMES, PLAYBOOK_STATISTICS, TRIP_PROFILES)
+DIAGNOSTICS = (
+    POSITION_RISK,
+    PORTFOLIO_HEAT,
+    CROWDING,
+    CONCENTRATION_METRICS,
+    CONCENTRATION_GROUPS,
+    CONCENTRATION_DRIFT,
+    DATA_QUALITY,
+    CORRELATION_STACKING,
+    CORRELATION_BUCKETS,
+    DRAWDOWN_STATE,
+    TURNOVER_METRICS,
+    SYMBOL_CHURN,
+    EXECUTION_PROFILE,
+    IDLE_CAPITAL,
+    FAILURE_LABELS,
+    FAILURE_MODES,
+    SAMPLE_SUFFICIENCY,
+)
+MONITOR = (ALERT_STATES, RECOMMENDATION_STATES, DAY_INPUTS, PUBLISHED_INPUTS)
+STATE = (STATE_POSITIONS, STATE_LOTS, STATE_MARKS, PROGRESS)
+
+DERIVED: dict[str, Table] = {table.name: table for table in (*LEDGER, *SIGNALS, *DIAGNOSTICS, *MONITOR, *STATE)}
+
+TABLES: dict[str, Table] = {
+    **{name: fact.table for name, fact in FACTS.items()},
+    QUARANTINE.name: QUARANTINE,
+    IMPORTS.name: IMPORTS,
+    CONTESTED.name: CONTESTED,
+    **DERIVED,
+}

@@ -1,0 +1,1 @@
+"""The monitor's pipelines: reports, alerts, recommendations, reflections, and what is stale."""

@@ -1,0 +1,111 @@
+"""The policy of alerts, recommendations and reflection: rules are data."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from portfolio_platform.policy.diagnostics import Count, Fraction, Positive, Section
+
+Comparison = Literal[">=", "<=", ">", "<"]
+Severity = Literal["info", "warning", "critical"]
+
+
+class Condition(Section):
+    """What must hold beside a rule's own threshold: another metric of the same scope, or of the portfolio where it has no scope."""
+
+    metric: str
+    comparison: Comparison = ">="
+    value: float
+
+
+class Rule(Section):
+    """A rule: a metric, its thresholds, and the words that an operator reads.
+
+    ``sentence`` and ``action`` may name ``{portfolio}``, ``{scope}``, ``{observed}``, ``{threshold}``, ``{lookback}``
+    and ``{symbols}``. It leaves at ``leave`` times the threshold (away from the bad side) for ``leave_sessions``.
+    """
+
+    metric: str
+    comparison: Comparison = ">="
+    warning: float | None = None
+    critical: float | None = None
+    also: tuple[Condition, ...] = ()
+    leave: Positive = Field(0.9, description="fraction of the threshold at which it is left; for <= its inverse")
+    leave_sessions: Count = 2
+    cool_down: Annotated[int, Field(ge=0)] = Field(1, description="sessions after its end before it may begin again")
+    cause: str = Field("", description="rules of one cause are told in one message")
+    lookback: str
+    starts_run: bool = Field(False, description="whether a breach asks for a monitor run of the portfolio")
+    enabled: bool = True
+    sentence: str
+    action: str
+
+    @model_validator(mode="after")
+    def _has_threshold(self) -> "Rule":
+        if self.warning is None and self.critical is None:
+            raise ValueError("a rule wants a threshold: warning, critical or both")
+        if self.warning is not None and self.critical is not None:
+            worse = self.critical >= self.warning if self.comparison.startswith(">") else self.critical <= self.warning
+            if not worse:
+                raise ValueError("critical lies on the good side of warning; swap them")
+        return self
+
+    @field_validator("sentence", "action")
+    @classmethod
+    def _known_words(cls, text: str) -> str:
+        try:
+            text.format(**dict.fromkeys(("portfolio", "scope", "observed", "threshold", "lookback", "symbols"), ""))
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"{error} cannot be filled in; use {{portfolio}}, {{scope}}, {{observed}}, {{threshold}}, {{lookback}}, {{symbols}}"
+            ) from error
+        return text
+
+
+class AlertPolicy(Section):
+    """The rules by id, and how their notices are sent."""
+
+    repeat_sessions: Count = Field(5, description="sessions after which a firing alert that nobody acknowledged is told again")
+    escalate_sessions: Count = Field(3, description="sessions after which an unacknowledged warning is told as critical")
+    inhibit: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="rules (at critical) that make other rules of the portfolio silent"
+    )
+    run_cool_down_minutes: Positive = Field(60.0, description="least time between two runs that one rule of a portfolio asks for")
+    quiet_hours: Positive = Field(26.0, description="hours without a finished monitor run after which the heartbeat speaks")
+    rules: dict[str, Rule] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_the_shipped_rules(cls, given: Any) -> Any:
+        """Lay what a policy says over the shipped rules, rule by rule and key by key."""
+        if not isinstance(given, dict):
+            return given
+        from portfolio_platform.policy.shipped import shipped_alerts
+
+        shipped = shipped_alerts()
+        rules = {name: dict(rule) for name, rule in shipped.get("rules", {}).items()}
+        for name, rule in (given.get("rules") or {}).items():
+            rules[name] = {**rules.get(name, {}), **(rule if isinstance(rule, dict) else rule.model_dump())}
+        return {**shipped, **given, "rules": rules}
+
+
+class RecommendationPolicy(Section):
+    """When a recommendation is made, and for how long it holds."""
+
+    valid_sessions: Count = 5
+    review_sessions: Count = 3
+    confidence: Fraction = 0.90
+    heat_step: Fraction = Field(0.25, description="part of the cap that a tightening takes away")
+    cap_step: Fraction = Field(0.20, description="part of a symbol, cohort, template or bucket cap that a tightening takes away")
+    max_positions: Count = Field(20, description="position count that a tightening starts from")
+    new_positions: Count = Field(5, description="new positions a session that a tightening starts from")
+    minimum_mode_sessions: Count = 5
+
+
+class ReflectionPolicy(Section):
+    """What a reflection calls structural."""
+
+    minimum_trades: Count = 20
+    false_discovery_rate: Fraction = 0.10
+    alert_horizon: Count = Field(20, description="sessions in which an alert's drawdown has to come to call it right")
+    alert_drawdown: Fraction = Field(0.03, description="further loss within the horizon that proves an alert right")

@@ -1,0 +1,1 @@
+"""Signals: what became of them, and the record of each playbook."""

@@ -1,0 +1,66 @@
+"""A stage: tables that are built together from others, from the first day that changed. Every derived table beyond the ledger is one.
+
+What belongs here: when a stage has to run and what it records. What it computes is in the stages themselves.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from portfolio_platform.home import Home
+from portfolio_platform.lake.built import Built
+from portfolio_platform.lake.changes import first_changed_day
+from portfolio_platform.lake.columns import Table
+from portfolio_platform.lake.facts import Fact
+from portfolio_platform.lake.progress import Plan, newest_import_of, plan_downstream, read_progress, write_progress
+from portfolio_platform.policy.assigned import Assigned, assigned_policies
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Compute = Callable[[Home, Assigned, Plan], Mapping[Table, "pa.Table"]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Tables that are built together.
+
+    Attributes:
+        name: its name in `progress`.
+        tables: what it writes.
+        upstreams: the builds whose tables it reads, by name; `ledger` is the accounting.
+        compute: a pure reading of home and policies: rows of each table with ``plan.first <= day <= plan.until``.
+        facts: facts that it reads and that no stage upstream reads.
+    """
+
+    name: str
+    tables: tuple[Table, ...]
+    upstreams: tuple[str, ...]
+    compute: Compute
+    facts: tuple[Fact, ...] = ()
+
+
+def build_stage(home: Home, stage: Stage, *, restate_from: date | None = None) -> Built:
+    """Bring a stage's tables up to date with what it rests on."""
+    with home.lake.writing():
+        policies = assigned_policies(home)
+        plan = plan_stage(home, stage, policies, restate_from)
+        if plan is None:
+            return Built(home.today, None, {})
+        written = {}
+        for table, rows in stage.compute(home, policies, plan).items():
+            home.lake.replace_from(table, plan.first, rows)
+            written[table.name] = len(rows)
+        write_progress(home.lake, plan.done(stage.name, policies.hash))
+        return Built(plan.until, plan.first, written)
+
+
+def plan_stage(home: Home, stage: Stage, policies: Assigned, restate_from: date | None = None) -> Plan | None:
+    """Return what a stage has to do, None where it is up to date."""
+    newest = newest_import_of(home.lake, stage.facts)
+    done = read_progress(home.lake, stage.name)
+    touched = first_changed_day(home.lake, stage.facts, done.import_seq, home.first_day) if done and newest > done.import_seq else None
+    begin = min((day for day in (touched, restate_from) if day is not None), default=None)
+    plan = plan_downstream(home.lake, stage.name, stage.upstreams, policies.hash, home.first_day, begin)
+    return plan and Plan(plan.first, plan.until, max(plan.import_seq, newest), plan.upstreams)
