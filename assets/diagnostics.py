@@ -1,57 +1,99 @@
-"""The diagnostics' assets: a table each, computed from the ledger's from the first day that changed."""
+"""The diagnostics' assets: eight of them and their sample gates, each computed from the first day that changed.
 
-import dagster as dg
+What belongs here: which table an asset shows and what it rests on. Formulas are in `portfolio_platform.diagnostics`.
+"""
 
-from assets.metadata import CONSTANT, OWNERS, column_schema, newest, preview, table_metadata
-from assets.pictures import pictures
+from assets.stages import StageAsset, stage_assets
 from portfolio_platform.lake import derived
-from portfolio_platform.lake.columns import Table
-from resources.platform import Platform
 
 GROUP = "diagnostics"
+COMPILED = frozenset({"python", "numba", "deltalake"})
 
-
-def _declared(table: Table) -> dict[str, dg.TableSchema | str]:
-    return {"dagster/column_schema": column_schema(table), "dagster/table_name": table.name}
-
-
-@dg.asset(
-    deps=["ledger_snapshots", "portfolio_equity", "instruments"],
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"python", "numba", "deltalake"},
-    description=derived.CONCENTRATION_METRICS.description + " Every group behind it is in `concentration_groups`.",
-    metadata=_declared(derived.CONCENTRATION_METRICS),
+DECLARED = (
+    StageAsset(
+        derived.PORTFOLIO_HEAT,
+        ("heat",),
+        ("ledger_snapshots", "portfolio_equity", "playbook_expectations"),
+        ("day", "portfolio", "heat", "cap", "use", "active_heat", "imputed_share", "beyond_stop"),
+        beside=(derived.POSITION_RISK,),
+        charts=("heat",),
+        words="Heat at the cap means that nothing new may be opened.",
+    ),
+    StageAsset(
+        derived.CONCENTRATION_METRICS,
+        ("crowding", "concentration", "drift"),
+        ("ledger_snapshots", "portfolio_equity", "instruments", "portfolio_heat"),
+        ("day", "portfolio", "dimension", "basis", "hhi", "effective_n", "top_group", "top_share", "top_exposure_pct"),
+        beside=(derived.CONCENTRATION_GROUPS, derived.CONCENTRATION_DRIFT, derived.CROWDING),
+        charts=("concentration",),
+        words="An effective number near 1 means one bet.",
+        kinds=COMPILED,
+    ),
+    StageAsset(
+        derived.CORRELATION_STACKING,
+        ("correlation",),
+        ("ledger_snapshots", "bars", "instruments", "portfolio_heat"),
+        ("day", "portfolio", "stack_ratio", "stack_ratio_low", "stack_ratio_high", "effective_bets", "symbols", "largest_bucket"),
+        beside=(derived.CORRELATION_BUCKETS,),
+        charts=("correlation", "stack"),
+        words="A stack ratio of 3 means that three positions are one.",
+        kinds=COMPILED,
+    ),
+    StageAsset(
+        derived.DRAWDOWN_STATE,
+        ("drawdown",),
+        ("portfolio_equity",),
+        ("day", "portfolio", "drawdown", "under_water_days", "z_5", "regime", "transition"),
+        charts=("underwater",),
+        words="The regime sets the size that a new position may have.",
+    ),
+    StageAsset(
+        derived.TURNOVER_METRICS,
+        ("turnover",),
+        ("fills", "portfolio_equity", "round_trips"),
+        ("day", "portfolio", "turnover_20", "turnover_baseline", "fills_20", "fills_tail", "trips_tail", "churn_20"),
+        beside=(derived.SYMBOL_CHURN,),
+        charts=("turnover",),
+        words="A tail of 0.01 means: by chance once in a hundred windows at its own rate.",
+    ),
+    StageAsset(
+        derived.EXECUTION_PROFILE,
+        ("execution",),
+        ("fills", "signal_outcomes", "playbook_expectations", "intents"),
+        ("day", "portfolio", "measure", "playbook", "expected", "realised", "low", "high", "n", "drift"),
+        charts=("execution",),
+        words="Drift is claimed only where the interval of the realised median does not hold the expectation.",
+    ),
+    StageAsset(
+        derived.IDLE_CAPITAL,
+        ("idle",),
+        ("portfolio_heat", "signals", "intents", "portfolio_equity", "signal_outcomes"),
+        ("day", "portfolio", "idle", "setups", "missed_rate", "feasible_use", "rejection_rate", "rejection_baseline"),
+        charts=("idle",),
+        words="Idle capital matters where qualified setups go unfilled for capacity.",
+    ),
+    StageAsset(
+        derived.FAILURE_MODES,
+        ("failures",),
+        ("signal_outcomes", "bars", "round_trips"),
+        ("day", "portfolio", "failure_mode", "template", "regime", "side", "cases", "p_adjusted", "loss_share", "recurring"),
+        beside=(derived.FAILURE_LABELS,),
+        charts=("failures",),
+        words="A recurring key is one that its own past does not explain.",
+    ),
+    StageAsset(
+        derived.SAMPLE_SUFFICIENCY,
+        ("data_quality", "sufficiency"),
+        (
+            *("portfolio_heat", "concentration_metrics", "correlation_stacking", "drawdown_state", "turnover_metrics"),
+            *("execution_profile", "idle_capital", "failure_modes", "portfolio_equity", "playbook_statistics"),
+        ),
+        ("day", "portfolio", "metric", "scope", "value", "sample_size", "required", "passed", "reason"),
+        beside=(derived.DATA_QUALITY,),
+        charts=("gates",),
+        words="Where a gate fails, what rests on it is for the monitor only.",
+        kinds=frozenset({"python", "deltalake", "greatexpectations"}),
+    ),
 )
-def concentration_metrics(platform: Platform) -> dg.MaterializeResult:
-    """D2: how few things the exposure rests on."""
-    from portfolio_platform.diagnostics.pipeline import concentration
-    from portfolio_platform.stage import build_stage
 
-    home = platform.open()
-    built = build_stage(home, concentration.STAGE)
-    shown = ["day", "portfolio", "dimension", "hhi", "effective_n", "top_group", "top_share", "top_exposure_pct"]
-    metadata = table_metadata(home, derived.CONCENTRATION_METRICS) | {"built": built.sentence}
-    metadata |= {"newest": preview(newest(home, derived.CONCENTRATION_METRICS), shown)} | pictures(home, "concentration")
-    return dg.MaterializeResult(metadata=metadata, data_version=CONSTANT)
-
-
-@dg.asset(
-    deps=["portfolio_equity"],
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"python", "deltalake"},
-    description=derived.DRAWDOWN_STATE.description,
-    metadata=_declared(derived.DRAWDOWN_STATE),
-)
-def drawdown_state(platform: Platform) -> dg.MaterializeResult:
-    """D4: how deep, how fast, how unusual, and which regime it calls for."""
-    from portfolio_platform.diagnostics.pipeline import drawdown
-    from portfolio_platform.stage import build_stage
-
-    home = platform.open()
-    built = build_stage(home, drawdown.STAGE)
-    shown = ["day", "portfolio", "drawdown", "under_water_days", "z_5", "regime", "transition"]
-    metadata = table_metadata(home, derived.DRAWDOWN_STATE) | {"built": built.sentence}
-    metadata |= {"newest": preview(newest(home, derived.DRAWDOWN_STATE), shown)} | pictures(home, "underwater")
-    return dg.MaterializeResult(metadata=metadata, data_version=CONSTANT)
+ASSETS = stage_assets(GROUP, DECLARED)

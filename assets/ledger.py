@@ -10,12 +10,26 @@ import dagster as dg
 
 from assets.metadata import CONSTANT, newest, preview, spec, table_metadata
 from assets.pictures import pictures
+from assets.stages import StageAsset, stage_assets
 from portfolio_platform.lake import derived
-from portfolio_platform.lake.facts import BARS, CASH_FLOWS, CORPORATE_ACTIONS, FILLS, FX_RATES, INSTRUMENTS, PORTFOLIOS
+from portfolio_platform.lake.facts import (
+    BARS,
+    CASH_FLOWS,
+    CORPORATE_ACTIONS,
+    FILLS,
+    FX_RATES,
+    INSTRUMENTS,
+    INTENTS,
+    PLAYBOOK_EXPECTATIONS,
+    PORTFOLIOS,
+    SIGNALS,
+    Fact,
+)
 from resources.platform import Platform
 
 GROUP = "ledger"
-FACTS = (FILLS, CASH_FLOWS, BARS, INSTRUMENTS, PORTFOLIOS, FX_RATES, CORPORATE_ACTIONS)
+SIGNAL_FACTS = (SIGNALS, INTENTS, PLAYBOOK_EXPECTATIONS)
+FACTS = (FILLS, CASH_FLOWS, BARS, INSTRUMENTS, PORTFOLIOS, FX_RATES, CORPORATE_ACTIONS, *SIGNAL_FACTS)
 NEWEST = {
     derived.LEDGER_SNAPSHOTS: ["day", "portfolio", "strategy", "symbol", "quantity", "mark", "market_value", "unrealised_pnl"],
     derived.PORTFOLIO_EQUITY: ["day", "portfolio", "equity", "daily_return", "unit_value", "gross_exposure_pct"],
@@ -24,7 +38,12 @@ NEWEST = {
 PRICED = ["fills", "bars", "instruments", "portfolios", "fx_rates", "corporate_actions"]
 
 
-@dg.multi_asset(name="facts", specs=[spec(fact.table, GROUP, {"csv", "deltalake"}) for fact in FACTS])
+def group_of(fact: Fact) -> str:
+    """Return the group that a fact is shown in."""
+    return "signals" if fact in SIGNAL_FACTS else GROUP
+
+
+@dg.multi_asset(name="facts", specs=[spec(fact.table, group_of(fact), {"csv", "deltalake"}) for fact in FACTS])
 def facts(platform: Platform) -> Iterator[dg.MaterializeResult]:
     """Import what waits in the inbox; each fact then says how many rows it has."""
     from portfolio_platform.sources.inbox import import_inbox
@@ -57,3 +76,17 @@ def accounting(context: dg.AssetExecutionContext, platform: Platform) -> Iterato
         if table is derived.PORTFOLIO_EQUITY:
             metadata |= pictures(home, "equity")
         yield dg.MaterializeResult(table.name, metadata=metadata, data_version=CONSTANT)
+
+
+DECLARED = (
+    StageAsset(
+        derived.PNL_ATTRIBUTION,
+        ("attribution",),
+        ("ledger_snapshots", "portfolio_equity", "round_trips"),
+        ("day", "portfolio", "strategy", "symbol", "template", "realised", "unrealised", "fees", "total"),
+        charts=("pnl",),
+        words="Where a day's change of equity came from.",
+    ),
+)
+
+ASSETS = [facts, accounting, *stage_assets(GROUP, DECLARED)]

@@ -29,6 +29,7 @@ LOW_BYTES, FULL_BYTES = 1 << 30, 100 << 20
 MANY_FILES = 100
 """Files of a table beyond which a read slows down. A partitioned table has a file a month anyway."""
 NAMED = 5
+LATE_HOURS = 1.0  # after which a message that waits in the outbox is late
 
 
 @dataclass(frozen=True)
@@ -276,11 +277,12 @@ def _imports_since(home: Home, sequence: int) -> int:
 def _book(home: Home) -> Iterator[Finding]:
     from portfolio_platform.book.chain import verify_chain
     from portfolio_platform.book.migrate import head
-    from portfolio_platform.book.rebuild import check_reports
+    from portfolio_platform.book.rebuild import check_read_models, check_reports
 
     with home.book.reading() as connection:
         verdict = verify_chain(connection)
         differences = check_reports(connection)
+        others = check_read_models(connection)
     yield Finding("ok", "book", f"{home.book.name}, version {head()}")
     if verdict.ok:
         yield Finding("ok", "event log", f"{verdict.events:,} events, every hash verified")
@@ -291,6 +293,9 @@ def _book(home: Home) -> Iterator[Finding]:
         first = differences[0]
         state = f"{len(differences):,} differ from the log; the first: {first.report_id}: {first.detail}"
         yield Finding("fail", "reports", state, "restore the book from a backup, or compute the reports again from the lake")
+    if others:
+        state = f"{len(others):,} rows differ from the log; the first: {others[0].table} {others[0].id}: {others[0].detail}"
+        yield Finding("fail", "read models", state, "restore the book from a backup; its events tell these tables again")
 
 
 def _reports(home: Home) -> Iterator[Finding]:
@@ -312,6 +317,45 @@ def _reports(home: Home) -> Iterator[Finding]:
             yield Finding("warn", what, f"the newest is of {newest[portfolio]}, {days:,} days before the newest session", run)
         else:
             yield Finding("ok", what, f"the newest is of {newest[portfolio]}")
+
+
+def _channels(home: Home) -> Iterator[Finding]:
+    from portfolio_platform.alerts.channels import load_channels
+    from portfolio_platform.alerts.notifiers import LOG_FILE, instance
+
+    channels = load_channels(home)
+    for channel in channels:
+        if instance(channel) is None:  # it only looks at the address, and sends nothing
+            state = f"{channel.name}: nothing is known that {channel.redacted} could be sent to"
+            yield Finding("fail", "channels", state, "mend its url in channels.toml, then `portfolio alerts test`")
+        else:
+            yield Finding("ok", "channels", f"{channel.name} ({channel.redacted})")
+    if not channels:
+        yield Finding("info", "channels", f"none: messages go to {LOG_FILE} in the home", "name one in channels.toml")
+
+
+def _outbox(home: Home) -> Iterator[Finding]:
+    from portfolio_platform.book.notifications import outbox
+
+    with home.book.reading() as connection:
+        box = outbox(connection)
+    if box.dead:
+        state = f"{_counted(box.dead, 'message')} could not be delivered and were given up"
+        yield Finding("fail", "dead letters", state, "`portfolio alerts test`, then `portfolio alerts deliver --retry-dead`")
+    hours = (home.clock.now() - box.oldest).total_seconds() / 3_600 if box.oldest else 0.0
+    late = hours > LATE_HOURS
+    state = f"{_counted(box.waiting, 'message')} waiting, the oldest for {hours:,.0f} hours" if box.waiting else "empty"
+    yield Finding("warn" if late else "ok", "outbox", state, "`portfolio alerts deliver`, or start the sensor" if late else "")
+
+
+def _heartbeat(home: Home) -> Iterator[Finding]:
+    from portfolio_platform.alerts.heartbeat import is_quiet, last_run
+
+    last, limit = last_run(home), home.policy().alerts.quiet_hours
+    said = f"the last run finished on {last:%Y-%m-%d at %H:%M UTC}" if last else "no run has finished yet"
+    late = is_quiet(home)
+    remedy = f"the limit is {limit:g} hours: look at the schedules and at the newest runs" if late else ""
+    yield Finding("warn" if late else "ok" if last else "info", "heartbeat", said, remedy)
 
 
 def _shadows(home: Home) -> Iterator[Finding]:
@@ -351,6 +395,9 @@ CHECKS: dict[str, Check] = {
     "derived tables": _derived,
     "book": _book,
     "reports": _reports,
+    "channels": _channels,
+    "outbox": _outbox,
+    "heartbeat": _heartbeat,
     "working directory": _shadows,
 }
 """What is looked at, in the order it is told."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from portfolio_platform.home import Home
 from portfolio_platform.lake.built import Built
-from portfolio_platform.lake.changes import first_changed_day
+from portfolio_platform.lake.changes import first_changed_day, first_set_aside_day
 from portfolio_platform.lake.columns import Table
-from portfolio_platform.lake.facts import Fact
+from portfolio_platform.lake.facts import QUARANTINE, Fact
 from portfolio_platform.lake.progress import Plan, newest_import_of, plan_downstream, read_progress, write_progress
 from portfolio_platform.policy.assigned import Assigned, assigned_policies
 
@@ -32,6 +32,8 @@ class Stage:
         upstreams: the builds whose tables it reads, by name; `ledger` is the accounting.
         compute: a pure reading of home and policies: rows of each table with ``plan.first <= day <= plan.until``.
         facts: facts that it reads and that no stage upstream reads.
+        begin: the earliest day whose rows a plan may change, where that can be before the plan's first day; it may only move it back.
+        quarantine: whether it reads what is set aside, which no build upstream follows.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Stage:
     upstreams: tuple[str, ...]
     compute: Compute
     facts: tuple[Fact, ...] = ()
+    begin: Callable[[Home, Plan], date] | None = None
+    quarantine: bool = False
 
 
 def build_stage(home: Home, stage: Stage, *, restate_from: date | None = None) -> Built:
@@ -58,9 +62,17 @@ def build_stage(home: Home, stage: Stage, *, restate_from: date | None = None) -
 
 def plan_stage(home: Home, stage: Stage, policies: Assigned, restate_from: date | None = None) -> Plan | None:
     """Return what a stage has to do, None where it is up to date."""
-    newest = newest_import_of(home.lake, stage.facts)
+    newest = max(newest_import_of(home.lake, stage.facts), home.lake.largest(QUARANTINE, "import_seq") if stage.quarantine else 0)
     done = read_progress(home.lake, stage.name)
-    touched = first_changed_day(home.lake, stage.facts, done.import_seq, home.first_day) if done and newest > done.import_seq else None
-    begin = min((day for day in (touched, restate_from) if day is not None), default=None)
+    touched: list[date | None] = [restate_from]
+    if done and newest > done.import_seq:
+        touched.append(first_changed_day(home.lake, stage.facts, done.import_seq, home.first_day))
+        if stage.quarantine:
+            touched.append(first_set_aside_day(home.lake, done.import_seq, home.first_day))
+    begin = min((day for day in touched if day is not None), default=None)
     plan = plan_downstream(home.lake, stage.name, stage.upstreams, policies.hash, home.first_day, begin)
-    return plan and Plan(plan.first, plan.until, max(plan.import_seq, newest), plan.upstreams)
+    if plan is None:
+        return None
+    # what is built downstream sees the earlier day too: it is the plan that is recorded
+    first = plan.first if stage.begin is None else min(plan.first, stage.begin(home, plan))
+    return Plan(first, plan.until, max(plan.import_seq, newest), plan.upstreams)

@@ -4,6 +4,9 @@ A report's event holds the hash of its content and of its provenance, not the by
 rebuilt from the log alone: portfolio, day, kind, revision, id, the two hashes, schema version, policy hash, time and
 event number. The bytes cannot; they are recomputed from the lake (`portfolio verify`) or restored from a backup, and
 proved by the hash either way. The same holds for policies.
+
+Everything else that the book tells (alerts, their outbox, silences, recommendations, annotations, runs) is a read model:
+its events hold all of it, so its tables can be compared with the log and written anew from it.
 """
 
 from collections.abc import Iterator
@@ -11,10 +14,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeAlias
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from portfolio_platform.book import schema
+from portfolio_platform.book.engine import take_log_lock
 from portfolio_platform.book.events import Json, StoredEvent, read
+from portfolio_platform.book.read_models import Row as ModelRow
+from portfolio_platform.book.read_models import applied, touched
 from portfolio_platform.book.reports import REPORT_PUBLISHED
 from portfolio_platform.canonical import content_hash
 from portfolio_platform.errors import StoreProblem
@@ -95,6 +101,67 @@ def check_reports(connection: Connection) -> list[ReportDifference]:
             detail = f"event {event.event_seq} published it, the table does not have it"
             differences.append(ReportDifference(identity, "missing", detail))
     return differences
+
+
+@dataclass(frozen=True)
+class RowDifference:
+    """One row in which a read model and the event log disagree: missing, extra, or other in a column."""
+
+    table: str
+    id: str
+    fault: Fault
+    detail: str
+
+
+def read_models(connection: Connection) -> dict[str, dict[str, ModelRow]]:
+    """Return every read model as the events alone tell it: by table and id, without the transient columns."""
+    models: dict[str, dict[str, ModelRow]] = {name: {} for name in schema.READ_MODELS}
+    for event in read(connection):
+        about = touched(event)
+        if about is None:
+            continue
+        table, rows = about
+        model = models[table.name]
+        for identity, told in rows.items():
+            model[identity] = applied(model.get(identity), table, identity, told, event.seq)
+    return models
+
+
+def check_read_models(connection: Connection) -> list[RowDifference]:
+    """Compare the read models with the event log; an empty list says that they agree."""
+    differences: list[RowDifference] = []
+    for name, model in read_models(connection).items():
+        table, seen = schema.READ_MODELS[name], set()
+        for row in connection.execute(select(table).order_by(table.c.id)):
+            seen.add(row.id)
+            found = {key: value for key, value in row._mapping.items() if key not in schema.TRANSIENT}
+            told = model.get(row.id)
+            if told is None:
+                differences.append(RowDifference(name, row.id, "extra", "the log has no event for it"))
+            elif told != found:
+                wrong = ", ".join(sorted(key for key in found if found[key] != told.get(key)))
+                differences.append(RowDifference(name, row.id, "columns_differ", f"the log says otherwise of {wrong}"))
+        missing = sorted(model.keys() - seen)
+        differences.extend(RowDifference(name, identity, "missing", "the log has events for it") for identity in missing)
+    return differences
+
+
+def rebuild_read_models(connection: Connection) -> dict[str, int]:
+    """Write every read model anew from the event log; return the rows of each. Leases are let go.
+
+    Args:
+        connection: a writer's transaction.
+    """
+    take_log_lock(connection)
+    written = {}
+    for name, model in read_models(connection).items():
+        table = schema.READ_MODELS[name]
+        connection.execute(delete(table))
+        rows = list(model.values())
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            connection.execute(insert(table), rows[start : start + ROWS_AT_ONCE])
+        written[name] = len(rows)
+    return written
 
 
 def _row_differences(event: IndexedReport, row: Row[tuple[object, ...]]) -> Iterator[ReportDifference]:

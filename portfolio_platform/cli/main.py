@@ -3,7 +3,7 @@
 import typer
 
 from portfolio_platform import __version__
-from portfolio_platform.cli import data, platform, reports
+from portfolio_platform.cli import alerts, data, platform, recommendations, reports
 
 app = typer.Typer(
     name="portfolio",
@@ -34,6 +34,9 @@ app.command("build")(platform.build)
 app.command("compact")(platform.compact)
 app.command("show")(data.show)
 app.command("report")(reports.report)
+app.add_typer(alerts.alerts, name="alerts")
+app.add_typer(recommendations.recommendations, name="recommendations")
+app.command("annotate")(alerts.annotate)
 
 
 def main() -> None:

@@ -1,104 +1,188 @@
 """From derived tables to the diagnostics' arrays, and from their results to rows."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from portfolio_platform.diagnostics import concentration as d2
 from portfolio_platform.diagnostics.drawdown import DrawdownDay
+from portfolio_platform.diagnostics.session_keys import codes_in, key_order
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.arrays import assemble, named, number_column
 from portfolio_platform.lake.facts import UNCLASSIFIED
+from portfolio_platform.ledger.fixed_point import to_floats
+from portfolio_platform.ledger.inputs import encode
 
-GROSS = "gross"
+Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+
+GROSS, RISK = "gross", "risk"
 CLASSIFIED = ("cohort", "sector")
+POSITION_KEY = ("strategy", "symbol", "currency")
+LOT_KEY = (*POSITION_KEY, "template", "playbook")
+LOT_TEXTS = ("portfolio", *LOT_KEY)
 
 
-def exposures(lots: pa.Table, sessions: pa.Table, instruments: pa.Table) -> d2.Exposures:
+@dataclass(frozen=True)
+class Basis:
+    """What is shared out, and how concentrated it is."""
+
+    name: str
+    given: d2.Exposures
+    found: d2.Concentration
+
+
+def exposures(lots: pa.Table, session: Int64, instruments: pa.Table) -> d2.Exposures:
     """Return lot exposures by session and group.
 
-    ``sessions`` has portfolio and day in the order that numbers them; ``lots`` are rows of `lot_exposures`;
-    ``instruments`` has symbol, cohort, sector.
+    ``lots`` are rows of `lot_exposures` in order (`session_keys.in_order`), ``session`` the session of each; ``instruments`` has
+    symbol, cohort, sector.
     """
-    keyed = sessions.select(["portfolio", "day"]).append_column("session", pa.array(np.arange(len(sessions))))
-    joined = lots.join(keyed, ["portfolio", "day"], join_type="inner").join(
-        instruments.select(["symbol", *CLASSIFIED]), "symbol", join_type="left outer"
-    )
-    order = [(name, "ascending") for name in ("session", "strategy", "symbol", "currency", "template", "playbook")]
-    joined = joined.sort_by(order)
+    listed = instruments.select(["symbol", *CLASSIFIED]).to_pylist()
     codes, names, unclassified = [], [], []
+    symbol, symbols = encode(lots["symbol"])
     for dimension in d2.DIMENSIONS:
-        column = pc.fill_null(joined[dimension], UNCLASSIFIED).combine_chunks()
-        groups = sorted(pc.unique(column).to_pylist())
-        codes.append(pc.index_in(column, pa.array(groups, pa.string())).to_numpy(zero_copy_only=False).astype(np.int64))
+        if dimension in CLASSIFIED:
+            classes = {row["symbol"]: row[dimension] for row in listed}
+            of_symbol = [UNCLASSIFIED if classes.get(name) is None else classes[name] for name in symbols]
+            groups = sorted(set(of_symbol))
+            code = np.array([groups.index(name) for name in of_symbol], dtype=np.int64)[symbol] if symbols else symbol
+        else:
+            column = lots[dimension]
+            code, groups = encode(pc.fill_null(column.cast(pa.string()), UNCLASSIFIED) if column.null_count else column)
+        codes.append(code)
         names.append(tuple(groups))
         unclassified.append(groups.index(UNCLASSIFIED) if UNCLASSIFIED in groups else -1)
     return d2.Exposures(
-        session=joined["session"].to_numpy(),
-        value=joined["market_value_base"].to_numpy().astype(np.float64),
-        stale=joined["stale"].to_numpy(),
+        session=session,
+        value=lots["market_value_base"].to_numpy().astype(np.float64),
+        stale=lots["stale"].to_numpy(),
         group=np.stack(codes, axis=1),
         names=tuple(names),
         unclassified=tuple(unclassified),
     )
 
 
-def metric_rows(found: d2.Concentration, given: d2.Exposures, sessions: pa.Table, equity: np.ndarray) -> pa.Table:
-    """Return `concentration_metrics`: a row for each session and dimension."""
-    size, dims = found.top.shape
+def risk_exposures(gross: d2.Exposures, lots: pa.Table, risks: pa.Table, risk_session: Int64) -> d2.Exposures:
+    """Return the same rows with the signed risk of their positions instead of their exposure.
+
+    ``risks`` are rows of `position_risk` in order, ``risk_session`` the session of each. The lots of a position have one
+    mark, so that its risk is shared by their quantities as by their exposures. NaN where the position has no risk.
+    """
+    keys, position_keys = _position_keys(gross.session, lots, risk_session, risks)
+    place = np.searchsorted(position_keys, keys)
+    found = np.append(position_keys, -1)[place] == keys
+    risk = np.append(risks["risk"].cast(pa.float64()).to_numpy().astype(np.float64), np.nan)
+    quantity = to_floats(lots["quantity"])
+    total = np.bincount(place, np.abs(quantity), minlength=len(position_keys) + 1) if place.size else np.empty(0)
+    value = quantity / total[place] * np.where(found, risk[place], np.nan) if place.size else np.empty(0)
+    return replace(gross, value=value)
+
+
+def _position_keys(session: Int64, lots: pa.Table, risk_session: Int64, risks: pa.Table) -> tuple[Int64, Int64]:
+    """Return one number for each row's position, equal in both tables for the same, ascending where the rows are in order."""
+    left, right = session, risk_session
+    for name in POSITION_KEY:
+        names = sorted({*encode(lots[name])[1], *encode(risks[name])[1]})
+        left, right = left * len(names) + codes_in(lots[name], names), right * len(names) + codes_in(risks[name], names)
+    return left, right
+
+
+def risk_concentration(risk: d2.Exposures, gross: d2.Concentration, equity: Float64) -> d2.Concentration:
+    """Return concentration of risk. A session is null for the reason that its exposures are: a risk is null where they are."""
+    found = d2.concentration(risk, equity)
+    return replace(found, status=np.where(gross.status >= d2.STALE_MARK, gross.status, found.status))
+
+
+def metric_rows(bases: tuple[Basis, ...], sessions: pa.Table, equity: Float64) -> pa.Table:
+    """Return `concentration_metrics`: a row for each session, dimension and basis. Sessions come by day and portfolio."""
+    size, dims = bases[0].found.top.shape
     session, dimension = np.divmod(np.arange(size * dims), dims)
-    figures = found.figures.reshape(-1, d2.FIGURES)
-    top_names: list[str | None] = []
-    for code, place in zip(found.top.ravel().tolist(), dimension.tolist(), strict=True):
-        top_names.append(given.names[place][code] if code >= 0 else None)
+    place, order = _by_key([(session, dimension, np.zeros(session.size, np.int64)) for _ in bases], bases)
+    session, dimension = np.tile(session, len(bases))[order], np.tile(dimension, len(bases))[order]
+    figures, top, groups, status = (
+        np.concatenate(parts)[order]
+        for parts in (
+            [basis.found.figures.reshape(-1, d2.FIGURES) for basis in bases],
+            [basis.found.top.ravel() for basis in bases],
+            [basis.found.groups.ravel() for basis in bases],
+            [basis.found.status[np.arange(size * dims) // dims] for basis in bases],
+        )
+    )
+    all_names, offsets = _names(bases)
     without = np.where(np.isnan(equity), d2.MISSING_RATE, np.where(equity > 0.0, d2.OK, len(d2.REASONS)))
-    reason = np.where(found.status[session] > 0, found.status[session], without[session])
     columns = {
-        "day": sessions["day"].combine_chunks().take(pa.array(session)),
-        "portfolio": sessions["portfolio"].combine_chunks().take(pa.array(session)),
-        "dimension": named(d2.DIMENSIONS, dimension),
-        "basis": pa.array([GROSS] * session.size, pa.string()),
+        **_key_columns(bases, sessions, session, dimension, place),
         "hhi": number_column(figures[:, d2.HHI]),
         "hhi_normalised": number_column(figures[:, d2.NORMALISED]),
         "effective_n": number_column(figures[:, d2.EFFECTIVE]),
-        "groups": pa.array(found.groups.ravel()),
+        "groups": pa.array(groups),
         "cr1": number_column(figures[:, d2.CR1]),
         "cr3": number_column(figures[:, d2.CR3]),
         "coverage": number_column(figures[:, d2.COVERAGE]),
-        "top_group": pa.array(top_names, pa.string()),
+        "top_group": named([*all_names, None], np.where(top >= 0, offsets[dimension] + top, len(all_names))),
         "top_share": number_column(figures[:, d2.TOP_SHARE]),
         "top_exposure_pct": number_column(figures[:, d2.TOP_EXPOSURE]),
         "top_share_worst_case": number_column(figures[:, d2.WORST_CASE]),
-        "reason": named([*d2.REASONS, "equity_not_positive"], reason),
-        "month": sessions["month"].combine_chunks().take(pa.array(session)),
+        "reason": named([*d2.REASONS, "equity_not_positive"], np.where(status > 0, status, without[session])),
     }
-    return _sorted(assemble(derived.CONCENTRATION_METRICS, columns), derived.CONCENTRATION_METRICS.key)
+    return assemble(derived.CONCENTRATION_METRICS, columns)
 
 
-def group_rows(found: d2.Concentration, given: d2.Exposures, sessions: pa.Table, equity: np.ndarray) -> pa.Table:
-    """Return `concentration_groups`: a row for each session, dimension and group with exposure."""
-    session, dimension = found.group_session, found.group_dimension.astype(np.int64)
-    offsets = np.cumsum([0, *(len(names) for names in given.names)])
-    all_names = [name for names in given.names for name in names]
-    sound = found.status[session] == 0
-    gross = np.where(sound, found.gross[session], np.nan)
+def group_rows(bases: tuple[Basis, ...], sessions: pa.Table, equity: Float64) -> pa.Table:
+    """Return `concentration_groups`: a row for each session, dimension, basis and group. Sessions come by day and portfolio."""
+    keys = [(basis.found.group_session, basis.found.group_dimension.astype(np.int64), basis.found.group_code) for basis in bases]
+    place, order = _by_key(keys, bases)
+    session, dimension, code = (np.concatenate([key[column] for key in keys])[order] for column in range(3))
+    exposure = np.concatenate([basis.found.group_exposure for basis in bases])[order]
+    net = np.concatenate([basis.found.group_net for basis in bases])[order]
+    sound = np.stack([basis.found.status == d2.OK for basis in bases])[place, session]
+    gross = np.where(sound, np.stack([basis.found.gross for basis in bases])[place, session], np.nan)
     capital = np.where(sound & (equity[session] > 0.0), equity[session], np.nan)
+    all_names, offsets = _names(bases)
     columns = {
-        "day": sessions["day"].combine_chunks().take(pa.array(session)),
-        "portfolio": sessions["portfolio"].combine_chunks().take(pa.array(session)),
-        "dimension": named(d2.DIMENSIONS, dimension),
-        "basis": pa.array([GROSS] * session.size, pa.string()),
-        "group": named(all_names, offsets[dimension] + found.group_code),
-        "exposure": number_column(found.group_exposure),
-        "net_exposure": number_column(found.group_net),
-        "share": number_column(found.group_exposure / gross),
-        "exposure_pct": number_column(found.group_exposure / capital),
-        "month": sessions["month"].combine_chunks().take(pa.array(session)),
+        **_key_columns(bases, sessions, session, dimension, place),
+        "group": named(all_names, offsets[dimension] + code),
+        "exposure": number_column(exposure),
+        "net_exposure": number_column(net),
+        "share": number_column(exposure / gross),
+        "exposure_pct": number_column(exposure / capital),
     }
-    return _sorted(assemble(derived.CONCENTRATION_GROUPS, columns), derived.CONCENTRATION_GROUPS.key)
+    return assemble(derived.CONCENTRATION_GROUPS, columns)
+
+
+def _names(bases: tuple[Basis, ...]) -> tuple[list[str], Int64]:
+    """Return the groups of all dimensions, which every basis shares, and where each dimension's begin."""
+    names = bases[0].given.names
+    return [name for group in names for name in group], np.cumsum([0, *(len(group) for group in names)])
+
+
+def _key_columns(bases: tuple[Basis, ...], sessions: pa.Table, session: Int64, dimension: Int64, basis: Int64) -> dict[str, pa.Array]:
+    at = pa.array(session)
+    columns = {name: sessions[name].combine_chunks().take(at) for name in ("day", "portfolio", "month")}
+    return {**columns, "dimension": named(d2.DIMENSIONS, dimension), "basis": named([each.name for each in bases], basis)}
+
+
+def _by_key(keys: list[tuple[Int64, Int64, Int64]], bases: tuple[Basis, ...]) -> tuple[Int64, Int64]:
+    """Return the basis of each row in order, and the order of all bases' rows: by session, dimension's name, basis, group."""
+    by_name = np.argsort(np.argsort(d2.DIMENSIONS))
+    rank = np.argsort(np.argsort([basis.name for basis in bases]))
+    basis = np.repeat(np.arange(len(bases)), [key[0].size for key in keys])
+    session, dimension, group = (np.concatenate([key[column] for key in keys]) for column in range(3))
+    sizes = [max(len(names), 1) for names in bases[0].given.names]
+    order = key_order(
+        [
+            (session, int(session.max(initial=0)) + 1),
+            (by_name[dimension], len(d2.DIMENSIONS)),
+            (rank[basis], len(bases)),
+            (group, max(sizes)),
+        ]
+    )
+    return basis[order], order
 
 
 def drawdown_rows(days: list[DrawdownDay], sessions: pa.Table) -> pa.Table:

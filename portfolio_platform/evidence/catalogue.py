@@ -1,6 +1,6 @@
 """Every metric by name: one line for each, and the one place where a new one is declared."""
 
-from portfolio_platform.evidence.metric import Metric
+from portfolio_platform.evidence.metric import WHOLE, Metric
 from portfolio_platform.lake import derived
 
 _GROUPS = derived.CONCENTRATION_GROUPS
@@ -64,6 +64,7 @@ METRICS: tuple[Metric, ...] = (
         where={"dimension": "template"},
         sample="baseline_sessions",
         window=_START,
+        grows="start",
     ),
     Metric(
         "template_share",
@@ -77,6 +78,7 @@ METRICS: tuple[Metric, ...] = (
         where={"dimension": "template"},
         sample="baseline_sessions",
         window=_START,
+        grows="start",
     ),
     Metric(
         "playbook_share",
@@ -136,6 +138,7 @@ METRICS: tuple[Metric, ...] = (
         "column:method",
         sample="observations",
         window=_START,
+        why="bets_reason",
     ),
     Metric(
         "bucket_exposure",
@@ -146,6 +149,7 @@ METRICS: tuple[Metric, ...] = (
         "census",
         "column:method",
         scope=("bucket",),
+        sample="correlation_stacking:observations",
         symbols="symbols",
         window=60,
     ),
@@ -160,6 +164,7 @@ METRICS: tuple[Metric, ...] = (
         "EWMA sigma before it",
         sample="returns_seen",
         window=6,
+        grows="start",
     ),
     Metric("size_multiplier", "Size that the regime allows", _DRAW, "size_multiplier", "fraction", "census", "regime table"),
     Metric("turnover_20", "Turnover of 20 sessions", _TURN, "turnover_20", "fraction", "census", "two-sided over mean equity", window=20),
@@ -173,6 +178,7 @@ METRICS: tuple[Metric, ...] = (
         "exact",
         sample="fills_baseline",
         window=20,
+        grows="start",
     ),
     Metric(
         "trips_tail",
@@ -184,9 +190,20 @@ METRICS: tuple[Metric, ...] = (
         "exact",
         sample="trips_baseline",
         window=20,
+        grows="start",
     ),
     Metric(
-        "churn", "Churn of a symbol", derived.SYMBOL_CHURN, "churn", "1", "census", "exact", scope=("symbol",), sample="trades", window=20
+        "churn",
+        "Churn of a symbol",
+        derived.SYMBOL_CHURN,
+        "churn",
+        "1",
+        "census",
+        "exact",
+        scope=("symbol",),
+        sample="trades",
+        coverage=WHOLE,
+        window=20,
     ),
     _drift("slippage_drift", "slippage", "Slippage beyond expectation", "bps", _START),
     Metric(
@@ -255,6 +272,7 @@ METRICS: tuple[Metric, ...] = (
         sample="cases",
         symbols="members",
         window=_START,
+        grows="never",
     ),
     Metric(
         "failure_recurring",
@@ -267,6 +285,7 @@ METRICS: tuple[Metric, ...] = (
         scope=_MODE_KEY,
         sample="cases",
         window=_START,
+        grows="never",
     ),
     Metric(
         "stale_share",
@@ -275,10 +294,11 @@ METRICS: tuple[Metric, ...] = (
         "stale_exposure",
         "fraction",
         "census",
-        "",
+        "gross exposure at stale marks over gross exposure",
         over="gross_exposure",
+        coverage=WHOLE,
     ),
-    Metric("set_aside", "Rows set aside", _QUALITY, "set_aside", "count", "census", "count", scope=("source",)),
+    Metric("set_aside", "Rows set aside", _QUALITY, "set_aside", "count", "census", "count", scope=("source",), coverage=WHOLE),
     Metric(
         "late_sessions",
         "Silence of a source",
@@ -288,8 +308,22 @@ METRICS: tuple[Metric, ...] = (
         "census",
         "count",
         scope=("source",),
+        coverage=WHOLE,
         symbols="late_symbols",
     ),
 )
 
-BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+_VERDICTS = derived.SAMPLE_SUFFICIENCY
+
+GATE_METRICS: tuple[Metric, ...] = (
+    Metric("capital_gate", "Resolved signals behind the capital gate", _VERDICTS, "value", "count", "capital", "signals resolved so far"),
+    Metric("capital_mean_r", "Mean result of the resolved signals", _VERDICTS, "value", "R", "capital", "mean"),
+    Metric("capital_slippage", "Median slippage of the resolved signals", _VERDICTS, "value", "bps", "capital", "median"),
+    Metric("capital_drawdown", "Drawdown against the plan", _DRAW, "drawdown", "fraction", "capital", "of the flow-neutral unit value"),
+    Metric(
+        "skill_gate", "Chance that the Sharpe ratio is real", _VERDICTS, "value", "probability", "skill", "PSR on effective observations"
+    ),
+)
+"""What the gates for capital and for skill look at: computed with the verdicts, in no other table (but the drawdown)."""
+
+BY_NAME: dict[str, Metric] = {metric.name: metric for metric in (*METRICS, *GATE_METRICS)}

@@ -64,7 +64,7 @@ def rate_tail(events: npt.ArrayLike, time: npt.ArrayLike, baseline: npt.ArrayLik
     t, t0 = np.asarray(time, np.float64), np.asarray(baseline_time, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = t / (t + t0)
-    tail = np.where(n <= 0.0, 1.0, bdtrc(np.maximum(n - 1.0, 0.0), n + n0, share))
+    tail = np.where(n <= 0.0, 1.0, bdtrc(np.maximum(n - 1.0, 0.0), np.rint(n + n0).astype(np.int64), share))
     return np.where((t > 0.0) & (t0 > 0.0), tail, np.nan)
 
 
@@ -74,7 +74,7 @@ def binomial_tail(successes: npt.ArrayLike, trials: npt.ArrayLike, probability: 
 
     k, n = np.asarray(successes, np.float64), np.asarray(trials, np.float64)
     p = np.asarray(probability, np.float64)
-    tail: Float64 = np.where(k <= 0.0, 1.0, bdtrc(np.maximum(k - 1.0, 0.0), n, p))
+    tail: Float64 = np.where(k <= 0.0, 1.0, bdtrc(np.maximum(k - 1.0, 0.0), np.rint(n).astype(np.int64), p))
     return np.where(np.isfinite(p), tail, np.nan)
 
 

@@ -6,7 +6,11 @@ from typing import Literal
 
 from portfolio_platform.lake.columns import Table
 
-Gate = Literal["census", "estimated", "capital", "skill"]
+GateClass = Literal["census", "estimated", "capital", "skill"]
+Growth = Literal["window", "start", "never"]
+
+COLUMN = "column:"
+WHOLE = "whole"
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,15 @@ class Metric:
         method: how it is computed, in words, or the name of a text column after ``column:``.
         scope: key columns after day and portfolio that say what it is about; joined by ``/`` they are its scope.
         where: key columns with one fixed value.
-        over: a column of the same row to divide by.
-        sample: column with the number of observations; empty: 1 where there is a value.
-        coverage, low, high, symbols: columns with these; empty where there are none.
+        over: a column of the same row to divide by; nothing over nothing is 0.
+        sample: column with the number of observations, or ``table:column`` of a table with one row a session; empty: 1
+            where there is a value.
+        grows: how the sample gets larger: with the window until that is full, with every session since the start, or
+            in no way that says when there will be enough of it.
+        coverage: column with it; empty: the share of gross exposure that has a fresh mark; `WHOLE`: it needs no mark.
+        low, high, symbols: columns with these; empty where there are none.
         window: sessions of its window, this one included; or the column with its first day after ``column:``.
+        why: a further column that says why the value is null, beside ``reason``.
     """
 
     name: str
@@ -33,7 +42,7 @@ class Metric:
     table: Table
     column: str
     unit: str
-    gate: Gate
+    gate: GateClass
     method: str
     scope: tuple[str, ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
@@ -44,3 +53,5 @@ class Metric:
     high: str = ""
     symbols: str = ""
     window: int | str = 1
+    grows: Growth = "window"
+    why: str = ""

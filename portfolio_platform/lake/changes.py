@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from portfolio_platform.days import day_number, to_date
 from portfolio_platform.lake.active import contested_ids
-from portfolio_platform.lake.facts import Fact
+from portfolio_platform.lake.facts import QUARANTINE, Fact
 from portfolio_platform.lake.store import Lake
 
 
@@ -32,3 +32,14 @@ def first_changed_day(lake: Lake, facts: Iterable[Fact], since_seq: int, first_d
         earliest = day_number(int(pc.min(fresh["ts"]).as_py()))
         first = earliest if first is None else min(first, earliest)
     return None if first is None else max(to_date(first), first_day)
+
+
+def first_set_aside_day(lake: Lake, since_seq: int, first_day: date) -> date | None:
+    """Return the earliest day of the rows that were set aside after import ``since_seq``, None where there are none.
+
+    Not before ``first_day``, which is the answer where a row has no day that can be read.
+    """
+    times = lake.read(QUARANTINE, ["ts"], pc.field("import_seq") > since_seq)["ts"]
+    if not len(times):
+        return None
+    return first_day if times.null_count else max(to_date(day_number(int(pc.min(times).as_py()))), first_day)

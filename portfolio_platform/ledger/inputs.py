@@ -274,7 +274,7 @@ def scale_positions(
     return positions, whole, fraction
 
 
-def _order(position: Int64, ts: Int64, kind: npt.NDArray[np.int8], row_id: pa.ChunkedArray) -> Int64:
+def ledger_order(position: Int64, ts: Int64, kind: npt.NDArray[np.int8], row_id: pa.ChunkedArray) -> Int64:
     """Return the ledger order of events; ids are looked at only where position and time are equal."""
     order = np.argsort(ts, kind="stable")
     small = position.astype(np.uint16) if position.size and position.max() < 2**16 else position
@@ -328,7 +328,7 @@ def build_events(
     position = np.concatenate((fills.position[chosen], at))
     ts = np.concatenate((fills.ts[chosen], actions.ts[which]))
     kind = np.concatenate((np.zeros(chosen.size, np.int8), actions.kind[which].astype(np.int8)))
-    order = _order(position, ts, kind, fills.row_id.take(pa.array(chosen)) if chosen.size < fills.ts.size else fills.row_id)
+    order = ledger_order(position, ts, kind, fills.row_id.take(pa.array(chosen)) if chosen.size < fills.ts.size else fills.row_id)
     if exact or parts[0] is None or parts[1] is None:
         size = exact_integers(fills.quantity.take(pa.array(chosen))) * fills.sign[chosen].astype(object)
         quantity = np.concatenate((size, np.zeros(at.size, dtype=object)))

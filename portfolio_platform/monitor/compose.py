@@ -1,29 +1,38 @@
-"""Composing a report: from one session's rows to the model, purely."""
+"""Composing a report: from one session's place in the inputs to the content of the model, purely.
 
+The content is made as plain values, which is what is stored; `PortfolioMonitorReport` reads it back, and a test holds
+that it always can.
+"""
+
+import json
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from portfolio_platform.diagnostics.concentration import DIMENSIONS
-from portfolio_platform.evidence.ids import ROWS, evidence_id
+from portfolio_platform.evidence.catalogue import BY_NAME
 from portfolio_platform.lake import derived
-from portfolio_platform.lake.facts import QUARANTINE
-from portfolio_platform.monitor.changes import changes, position_key
-from portfolio_platform.monitor.figures import CONCENTRATION, COUNT, DRAWDOWN, HEADLINE, PERCENT, QUALITY, figures
-from portfolio_platform.monitor.inputs import Row, SessionInputs
-from portfolio_platform.monitor.report import (
-    DataQuality,
-    DimensionConcentration,
-    Drawdown,
-    Figure,
-    GroupExposure,
-    PolicyReference,
-    PortfolioMonitorReport,
-    Position,
-)
-from portfolio_platform.policy.model import Policy
+from portfolio_platform.lake.columns import Table
+from portfolio_platform.monitor.changes import changes
+from portfolio_platform.monitor.details import DETAILS, Detail
+from portfolio_platform.monitor.figures import CONCENTRATION, DIAGNOSTICS, DRAWDOWN, HEADLINE, QUALITY, Quoted
+from portfolio_platform.monitor.followups import follow_ups
+from portfolio_platform.monitor.frames import Frame, encoded
+from portfolio_platform.monitor.inputs import ATTRIBUTED, ATTRIBUTED_ROWS, Inputs
+from portfolio_platform.monitor.report import KIND, SCHEMA_VERSION
+from portfolio_platform.policy.model import Policy, RegimePolicy
 
-LARGEST_POSITIONS = 15
+Content = dict[str, Any]
+FAILURES = 12
+BASES = ("gross", "risk")
+_ALERT = (
+    *("alert_id", "rule", "scope", "state", "severity", "transition", "metric", "observed", "threshold", "comparison", "unit", "lookback"),
+    *("window_start", "sample_size", "gate_passed", "gate_reason", "symbols", "first_seen", "sessions_firing", "worst", "room", "change"),
+    *("trend", "previous", "cause", "inhibited_by", "sentence", "action"),
+)
+_GATE = ("metric", "scope", "gate", "sample_size", "required", "missing", "sessions_until", "reason", "evidence_id")
 
 
 @dataclass(frozen=True)
@@ -49,131 +58,195 @@ class SetAside:
         return self.undated.get(portfolio, 0) + self.undated.get(None, 0)
 
 
-def compose(inputs: SessionInputs, policy: Policy, *, mode: str, base_currency: str, aside: SetAside) -> PortfolioMonitorReport:
-    """Return the report of a session."""
-    equity = inputs.equity
-    portfolio, day = equity["portfolio"], equity["day"]
-    open_positions = sorted(inputs.positions, key=lambda row: (-abs(row["market_value_base"] or 0.0), position_key(row)))
-    return PortfolioMonitorReport(
-        portfolio=portfolio,
-        day=day,
-        previous_session=inputs.before["day"] if inputs.before else None,
-        week_session=inputs.week["day"] if inputs.week else None,
-        session=equity["session"],
-        mode=mode,
-        base_currency=base_currency,
-        policy=PolicyReference(name=policy.name, version=policy.version, hash=policy.hash),
-        headline=figures(HEADLINE, derived.PORTFOLIO_EQUITY, portfolio, day, equity, inputs.before, inputs.week),
-        changes=changes(inputs, base_currency),
-        drawdown=_drawdown(inputs, portfolio, day),
-        concentration=tuple(
-            _dimension(inputs, name, portfolio, day, policy.concentration.top) for name in DIMENSIONS if name in inputs.metrics
-        ),
-        open_positions=len(open_positions),
-        positions=tuple(_position(row, portfolio, day, equity["equity"]) for row in open_positions[:LARGEST_POSITIONS]),
-        data_quality=_quality(inputs, portfolio, day, aside),
-    )
+def compose(inputs: Inputs, place: int, policy: Policy, *, mode: str, base_currency: str, aside: SetAside) -> Content:
+    """Return the content of the report of a session."""
+    sessions = inputs.sessions
+    portfolio, day = sessions.portfolio[place], sessions.day[place]
+    previous, week = int(sessions.previous[place]), int(sessions.week[place])
+    alerts = _alerts(inputs, place)
+    sufficiency = _sufficiency(inputs, place)
+    recommendation = _recommendation(inputs, place)
+    quality = _quality(inputs, place, aside)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": KIND,
+        "portfolio": portfolio,
+        "day": day.isoformat(),
+        "previous_session": sessions.day[previous].isoformat() if previous >= 0 else None,
+        "week_session": sessions.day[week].isoformat() if week >= 0 else None,
+        "session": inputs.number[place],
+        "mode": mode,
+        "base_currency": base_currency,
+        "policy": {"name": policy.name, "version": policy.version, "hash": policy.hash},
+        "headline": _section(inputs, inputs.equity, HEADLINE, place),
+        "returns": {name: values[place] for name, values in inputs.returns.items()},
+        "changes": changes(inputs, place, base_currency, alerts),
+        "alerts": alerts,
+        "recommendation": recommendation,
+        "follow_ups": follow_ups(alerts, recommendation, sufficiency, quality),
+        "sufficiency": sufficiency,
+        "drawdown": _drawdown(inputs, place, policy.drawdown.regime),
+        "concentration": _concentration(inputs, place, policy.concentration.top),
+        "diagnostics": {
+            name: _section(inputs, inputs.diagnostics[name], quoted, place)
+            for name, (_, quoted) in DIAGNOSTICS.items()
+            if inputs.diagnostics[name].span(place)
+        },
+        "details": _details(inputs, place),
+        "open_positions": len(inputs.details["positions"].span(place)),
+        "data_quality": quality,
+    }
 
 
-def _drawdown(inputs: SessionInputs, portfolio: str, day: date) -> Drawdown:
-    row = inputs.drawdown
-    return Drawdown(
-        regime=row["regime"],
-        sessions_in_regime=row["sessions_in_regime"],
-        transition=row["transition"],
-        figures=figures(DRAWDOWN, derived.DRAWDOWN_STATE, portfolio, day, row, inputs.drawdown_before, inputs.drawdown_week),
-        reason=row["reason"],
-    )
+def address(table: Table, inputs: Inputs, place: int, *rest: str) -> str:
+    """Return the address of a row: the evidence id of its numbers without the column."""
+    where = (encoded(inputs.sessions.portfolio[place]), inputs.sessions.day[place].isoformat())
+    return "/".join((table.name, *where, *(encoded(part) for part in rest)))
 
 
-def _dimension(inputs: SessionInputs, dimension: str, portfolio: str, day: date, top: int) -> DimensionConcentration:
-    row = inputs.metrics[dimension]
-    basis = row["basis"]
-    groups = sorted(inputs.groups.get(dimension, []), key=lambda group: (-group["exposure"], group["group"]))
-    return DimensionConcentration(
-        dimension=dimension,
-        basis=basis,
-        figures=figures(
-            CONCENTRATION,
-            derived.CONCENTRATION_METRICS,
-            portfolio,
-            day,
-            row,
-            inputs.metrics_before.get(dimension),
-            inputs.metrics_week.get(dimension),
-            dimension,
-            basis,
-        ),
-        top=tuple(
-            GroupExposure(
-                group=group["group"],
-                share=group["share"],
-                exposure=group["exposure"],
-                net_exposure=group["net_exposure"],
-                exposure_pct=group["exposure_pct"],
-                evidence_id=evidence_id(derived.CONCENTRATION_GROUPS, portfolio, day, "exposure", dimension, basis, group["group"]),
-            )
-            for group in groups[:top]
-        ),
-        groups=len(groups),
-        reason=row["reason"],
-    )
+def _section(inputs: Inputs, frame: Frame, quoted: Sequence[Quoted], place: int, *rest: str) -> Content:
+    """Return the quoted columns of the session's row in a table with one row a session, with their changes."""
+    values, null = {}, {}
+    span = frame.span(place)
+    reason = str(frame.column("reason")[span.start] or "") if span else "not computed"
+    for column in quoted:
+        now, day, week = frame.moved(column.name, with_change=column.with_change)
+        values[column.name] = [now[place], day[place], week[place]]
+        if now[place] is None:
+            null[column.name] = column.without
+    null = {name: why for name, why in null.items() if why and not reason}
+    return {"of": address(frame.declared, inputs, place, *rest), "values": values, "null": null, "reason": reason}
 
 
-def _position(row: Row, portfolio: str, day: date, equity: float | None) -> Position:
-    value = row["market_value_base"]
-    quantity = row["quantity"]
-    return Position(
-        strategy=row["strategy"],
-        symbol=row["symbol"],
-        currency=row["currency"],
-        direction="long" if quantity > 0 else "short",
-        quantity=format(quantity.normalize(), "f"),
-        average_cost=row["average_cost"],
-        mark=row["mark"],
-        mark_source=row["mark_source"],
-        mark_age=row["mark_age"],
-        market_value_base=value,
-        exposure_pct=abs(value) / equity if value is not None and equity is not None and equity > 0.0 else None,
-        unrealised_pnl=row["unrealised_pnl"],
-        stop_price=row["stop_price"],
-        template=row["template"],
-        playbook=row["playbook"],
-        evidence_id=evidence_id(derived.LEDGER_SNAPSHOTS, portfolio, day, "market_value_base", *position_key(row)),
-    )
+def _row(frame: Frame, row: int, names: Sequence[str]) -> Content:
+    return {name: frame.column(name)[row] for name in names}
 
 
-def _quality(inputs: SessionInputs, portfolio: str, day: date, aside: SetAside) -> DataQuality:
-    equity = inputs.equity
-    gross, stale = equity["gross_exposure"], equity["stale_exposure"]
-    fresh = None if not gross or stale is None else 1.0 - stale / gross
-    quarantine = evidence_id(QUARANTINE, portfolio, day, ROWS)
-    counted = (
-        ("quarantined_on_day", "Rows in quarantine, of this day", aside.on(portfolio, day)),
-        ("quarantined_to_date", "Rows in quarantine, up to this day", aside.up_to(portfolio, day)),
-        ("quarantined_undated", "Rows in quarantine, of no known day", aside.without_day(portfolio)),
-    )
-    at_fill = [row for row in inputs.positions if row["mark_source"] == "fill"]
-    found = (
-        Figure(
-            name="fresh_coverage",
-            label="Gross exposure with a fresh mark",
-            value=fresh,
-            unit=PERCENT,
-            reason="" if fresh is not None else equity["reason"] or "no exposure",
-            evidence_id=evidence_id(derived.PORTFOLIO_EQUITY, portfolio, day, "stale_exposure"),
-        ),
-        *figures(QUALITY, derived.PORTFOLIO_EQUITY, portfolio, day, equity, inputs.before, inputs.week),
-        *(Figure(name=name, label=label, value=value, unit=COUNT, evidence_id=quarantine) for name, label, value in counted),
-    )
-    findings = [f"{len(at_fill)} of {len(inputs.positions)} positions are marked at a fill: there is no newer bar."] if at_fill else []
-    if equity["reason"]:
-        findings.append(f"The return of this session is null: {equity['reason']}.")
-    if equity["flow_at_end"]:
+def _alerts(inputs: Inputs, place: int) -> list[Content]:
+    found = []
+    for row in inputs.alerts.span(place):
+        alert = _row(inputs.alerts, row, _ALERT)
+        contributors, ids = inputs.alerts.column("contributors")[row], inputs.alerts.column("evidence_ids")[row]
+        alert["contributors"] = json.loads(str(contributors)) if contributors else []
+        alert["evidence_ids"] = str(ids).split(", ") if ids else []
+        found.append(alert)
+    return found
+
+
+def _sufficiency(inputs: Inputs, place: int) -> Content:
+    span, failed = inputs.failed.span(place), inputs.failed
+    # what concerns the portfolio as a whole first, then what is about a part of it
+    rows = sorted(span, key=lambda row: (failed.column("scope")[row] != "", row))
+    failures = []
+    for row in rows[:FAILURES]:
+        gate = _row(failed, row, _GATE)
+        known = BY_NAME.get(gate["metric"])
+        failures.append(gate | {"label": known.label if known else gate["metric"]})
+    return {"passed": inputs.passed[place], "failed": len(span), "failures": failures}
+
+
+def _recommendation(inputs: Inputs, place: int) -> Content | None:
+    for row in inputs.recommendations.span(place):
+        names = ("recommendation_id", "status", "issued", "expires", "supersedes")
+        found, content = _row(inputs.recommendations, row, names), inputs.recommendations.column("content")[row]
+        if found["status"] == "none":
+            return None
+        return found | {"supersedes": found["supersedes"] or "", "content": json.loads(str(content)) if content else None}
+    return None
+
+
+def _drawdown(inputs: Inputs, place: int, policy: RegimePolicy) -> Content:
+    frame = inputs.drawdown
+    row = frame.span(place).start
+    regime = str(frame.column("regime")[row])
+    control = frame.column("control_drawdown")[row]
+    limit, graver = _next_limit(regime, policy)
+    room = None if limit is None or not isinstance(control, float) else _difference(limit, control)
+    return {
+        "regime": regime,
+        "sessions_in_regime": frame.column("sessions_in_regime")[row],
+        "transition": frame.column("transition")[row],
+        "room": room,
+        "next_regime": graver,
+        "section": _section(inputs, frame, DRAWDOWN, place),
+    }
+
+
+def _next_limit(regime: str, policy: RegimePolicy) -> tuple[float | None, str]:
+    """Return the control drawdown at which the next graver regime begins, and its name."""
+    if regime == "normal":
+        return policy.defensive_drawdown, "defensive"
+    return (None, "") if regime == "risk_off" else (policy.risk_off_drawdown, "risk_off")
+
+
+def _difference(limit: float, value: float) -> float | None:
+    from portfolio_platform.canonical import significant
+
+    return significant(limit - value)
+
+
+def _concentration(inputs: Inputs, place: int, top: int) -> list[Content]:
+    found = []
+    for basis in BASES:
+        for dimension in DIMENSIONS:
+            metrics, groups = inputs.metrics.get((dimension, basis)), inputs.groups.get((dimension, basis))
+            if metrics is None or not metrics.span(place):
+                continue
+            span = groups.span(place) if groups is not None else range(0)
+            names = ("group", "share", "exposure", "net_exposure", "exposure_pct")
+            largest = [_row(groups, row, names) for row in span[:top]] if groups is not None else []
+            for group in largest:
+                of = address(derived.CONCENTRATION_GROUPS, inputs, place, dimension, basis, str(group["group"]))
+                group["evidence_id"] = f"{of}/exposure"
+            section = _section(inputs, metrics, CONCENTRATION, place, dimension, basis)
+            found.append({"dimension": dimension, "basis": basis, "section": section, "top": largest, "groups": len(span)})
+    return found
+
+
+def _details(inputs: Inputs, place: int) -> Content:
+    found = {}
+    for detail in DETAILS:
+        frame = inputs.details[detail.name]
+        span = frame.span(place)
+        rows = [_detail(inputs, detail, frame, row, place) for row in span[: detail.limit]]
+        found[detail.name] = {"table": detail.table.name, "rows": rows, "total": len(span)}
+    for name, by in ATTRIBUTED.items():
+        frame = inputs.pnl[name]
+        span = frame.span(place)
+        rows = [_row(frame, row, (*by, "realised", "unrealised", "income", "fees", "total")) for row in span[:ATTRIBUTED_ROWS]]
+        found[name] = {"table": derived.PNL_ATTRIBUTION.name, "rows": rows, "total": len(span)}
+    return found
+
+
+def _detail(inputs: Inputs, detail: Detail, frame: Frame, row: int, place: int) -> Content:
+    rest = [str(frame.column(name)[row]) for name in detail.table.key if name not in ("day", "portfolio")]
+    return _row(frame, row, detail.columns) | {"of": address(detail.table, inputs, place, *rest)}
+
+
+def _quality(inputs: Inputs, place: int, aside: SetAside) -> Content:
+    portfolio, day = inputs.sessions.portfolio[place], inputs.sessions.day[place]
+    gross, stale = inputs.equity.column("gross_exposure")[place], inputs.equity.column("stale_exposure")[place]
+    positions = inputs.details["positions"]
+    span = positions.span(place)
+    at_fill = sum(positions.column("mark_source")[row] == "fill" for row in span)
+    findings = [f"{at_fill} of {len(span)} positions are marked at a fill: there is no newer bar."] if at_fill else []
+    if inputs.reason[place]:
+        findings.append(f"The return of this session is null: {inputs.reason[place]}.")
+    if inputs.equity.column("flow_at_end")[place]:
         findings.append("The day's flow was counted at its end: it was too large for the capital before it.")
-    stale_names = sorted({f"{row['symbol']} ({row['mark_age']} sessions)" for row in inputs.positions if _is_stale(row, inputs)})
-    return DataQuality(figures=found, stale_marks=tuple(stale_names), findings=tuple(findings))
-
-
-def _is_stale(row: Row, inputs: SessionInputs) -> bool:
-    return bool(inputs.equity["stale_positions"]) and row["mark_age"] > inputs.max_mark_age
+    oldest = inputs.policies.default.accounting.max_mark_age
+    late = {
+        f"{positions.column('symbol')[row]} ({age} sessions)"
+        for row in span
+        if isinstance(age := positions.column("mark_age")[row], int) and age > oldest
+    }
+    fresh = 1.0 - stale / gross if isinstance(gross, float) and isinstance(stale, float) and gross else None
+    return {
+        "section": _section(inputs, inputs.equity, QUALITY, place),
+        "fresh_coverage": fresh if fresh is None else _difference(fresh, 0.0),
+        "quarantined_on_day": aside.on(portfolio, day),
+        "quarantined_to_date": aside.up_to(portfolio, day),
+        "quarantined_undated": aside.without_day(portfolio),
+        "stale_marks": sorted(late),
+        "findings": findings,
+    }

@@ -2,12 +2,34 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from portfolio_platform.policy.diagnostics import Count, Fraction, Positive, Section
 
 Comparison = Literal[">=", "<=", ">", "<"]
 Severity = Literal["info", "warning", "critical"]
+Mode = Literal["normal", "defensive", "risk_off"]
+CapKind = Literal[
+    "heat",
+    "symbol",
+    "cohort",
+    "sector",
+    "template",
+    "playbook",
+    "bucket",
+    "position_count",
+    "new_positions",
+    "force_flatten_only",
+]
+Direction = Literal["tighten", "loosen"]
+
+
+def _at_most_one(share: float) -> float:
+    """Return a leaving share as a fraction: 1.25 times the threshold of a rule with <= is the fraction 0.8."""
+    return 1.0 / share if share > 1.0 else share
+
+
+LeavingShare = Annotated[float, Field(gt=0.0), AfterValidator(_at_most_one)]
 
 
 class Condition(Section):
@@ -30,7 +52,7 @@ class Rule(Section):
     warning: float | None = None
     critical: float | None = None
     also: tuple[Condition, ...] = ()
-    leave: Positive = Field(0.9, description="fraction of the threshold at which it is left; for <= its inverse")
+    leave: LeavingShare = Field(0.9, description="share of the threshold at which it is left; rules with <= are left at threshold / leave")
     leave_sessions: Count = 2
     cool_down: Annotated[int, Field(ge=0)] = Field(1, description="sessions after its end before it may begin again")
     cause: str = Field("", description="rules of one cause are told in one message")
@@ -88,18 +110,67 @@ class AlertPolicy(Section):
             rules[name] = {**rules.get(name, {}), **(rule if isinstance(rule, dict) else rule.model_dump())}
         return {**shipped, **given, "rules": rules}
 
+    @model_validator(mode="after")
+    def _silence_has_a_voice(self) -> "AlertPolicy":
+        """Every rule in ``inhibit`` is one, and none makes itself silent, alone or in a ring: nobody would be told."""
+        for name in {*self.inhibit, *(other for others in self.inhibit.values() for other in others)}:
+            if name not in self.rules:
+                raise ValueError(f"inhibit names {name!r}, which is no rule")
+        for name in self.inhibit:
+            seen, ahead = set[str](), list(self.inhibit[name])
+            while ahead:
+                other = ahead.pop()
+                if other == name:
+                    raise ValueError(f"inhibit makes {name!r} silent by itself; break the ring")
+                if other not in seen:
+                    seen.add(other)
+                    ahead += self.inhibit.get(other, ())
+        return self
+
+
+class Remedy(Section):
+    """What a firing alert of a rule recommends: which cap to change, from which severity on, and by which part of it.
+
+    A cap that groups share (symbol, cohort, sector, template, playbook) is changed for the alert's scope alone; the others
+    are the portfolio's. What loosens needs the skill gate and room on every other limit.
+    """
+
+    kind: CapKind
+    at: Severity = "critical"
+    direction: Direction = "tighten"
+    cap: float | None = Field(None, description="the cap that it starts from; none: the limit that the policy has for the kind")
+    step: Fraction | None = Field(None, description="part of the cap that one step is; none: heat_step or cap_step")
+    enabled: bool = True
+
 
 class RecommendationPolicy(Section):
-    """When a recommendation is made, and for how long it holds."""
+    """When a recommendation is made, and for how long it holds. Days ahead are counted on the days on which the portfolio has sessions."""
 
-    valid_sessions: Count = 5
-    review_sessions: Count = 3
+    valid_sessions: Count = Field(5, description="sessions that a recommendation holds, that of its issue not counted")
+    review_sessions: Count = Field(3, description="sessions after which it is to be looked at")
     confidence: Fraction = 0.90
-    heat_step: Fraction = Field(0.25, description="part of the cap that a tightening takes away")
-    cap_step: Fraction = Field(0.20, description="part of a symbol, cohort, template or bucket cap that a tightening takes away")
+    heat_step: Fraction = Field(0.25, description="part of the heat cap that a step is")
+    cap_step: Fraction = Field(0.20, description="part of any other cap that a step is")
     max_positions: Count = Field(20, description="position count that a tightening starts from")
     new_positions: Count = Field(5, description="new positions a session that a tightening starts from")
-    minimum_mode_sessions: Count = 5
+    minimum_mode_sessions: Count = Field(5, description="sessions after an issue before it may ease: a milder mode, a wider cap")
+    modes: dict[str, Mode] = Field(default_factory=dict, description="the mode that each drawdown regime calls for")
+    remedies: dict[str, Remedy] = Field(default_factory=dict, description="by rule, what its alert recommends")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_the_shipped_remedies(cls, given: Any) -> Any:
+        """Lay what a policy says over the shipped modes and remedies, key by key."""
+        if not isinstance(given, dict):
+            return given
+        from portfolio_platform.policy.shipped import shipped
+
+        base = shipped().get("recommendations", {})
+        remedies = {name: dict(remedy) for name, remedy in base.get("remedies", {}).items()}
+        for name, remedy in (given.get("remedies") or {}).items():
+            remedies[name] = {**remedies.get(name, {}), **(remedy if isinstance(remedy, dict) else remedy.model_dump())}
+        modes = {**base.get("modes", {}), **(given.get("modes") or {})}
+        return {**base, **given, "modes": modes, "remedies": remedies}
 
 
 class ReflectionPolicy(Section):

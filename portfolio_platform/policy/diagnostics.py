@@ -57,6 +57,15 @@ class TurnoverPolicy(Section):
     baseline: Count = 250
 
 
+class DataQualityPolicy(Section):
+    """When a source counts as one that speaks each session, and whose bars a portfolio waits for."""
+
+    cadence_window: Count = Field(60, description="sessions up to a source's newest row over which its cadence is judged")
+    cadence_minimum: Count = Field(20, description="sessions since its first row below which it is not judged")
+    cadence_share: Fraction = Field(0.9, description="share of them that have rows from which on a source has a cadence")
+    traded_window: Count = Field(20, description="sessions after a trade in which a symbol's bars are waited for")
+
+
 class ExecutionPolicy(Section):
     """D6: windows, minimum samples, hard limits."""
 
@@ -75,6 +84,7 @@ class IdlePolicy(Section):
     """D7: windows of idle capital and of rejections, and the cash that is meant to lie idle."""
 
     window: Count = 20
+    trade_window: Count = Field(60, description="sessions whose trades say how long, and at what risk, a trade is held")
     cash_buffer: Fraction = Field(0.05, description="cash that is kept on purpose, fraction of equity")
     rejection_window: Count = 10
     rejection_baseline: Count = 60
@@ -92,6 +102,22 @@ class FailurePolicy(Section):
     minimum_cases: Count = 3
     minimum_symbols: Count = 2
     loss_share: Fraction = 0.25
+    bars: Count = Field(20, description="bars before the signal that say what is usual: range, mean, volume")
+    breakout_bars: Count = Field(10, description="bars whose extreme a breakout has to pass")
+    reversion_bars: Count = Field(5, description="bars within which a false breakout is back inside")
+    little_r: Positive = Field(0.5, description="initial risks in favour that a trade which failed at once never reached")
+    extension_atr: Positive = Field(2.0, description="ATR beyond the mean close from which on a move is extended")
+    low_volume: Positive = Field(0.8, description="share of the median volume below which a breakout has none behind it")
+    shock_atr: Positive = Field(2.0, description="true range of a shock, in ATR")
+    breadth_atr: Positive = Field(1.5, description="true range in ATR that counts a symbol as shocked too")
+    breadth: Fraction = Field(0.5, description="share of symbols that makes a shock one of the whole market")
+    breadth_symbols: Count = Field(3, description="symbols with a bar on the day that such a share needs")
+    conflict_bars: Count = Field(3, description="bars before the signal in which a signal the other way is a conflict")
+    chop_bars: Count = Field(10, description="bars whose efficiency ratio says whether the market went anywhere")
+    chop: Fraction = Field(0.25, description="efficiency ratio up to which it did not")
+    late_r: Positive = Field(0.25, description="planned risks that the entry was worse than the signal")
+    poor_reward: Positive = Field(1.0, description="distance to the target over distance to the stop below which the entry was poor")
+    tight_atr: Positive = Field(1.0, description="ATR below which a stop lies in the noise")
 
 
 class GatePolicy(Section):
@@ -100,8 +126,11 @@ class GatePolicy(Section):
     coverage: Fraction = 0.95
     minimum: dict[str, int] = Field(
         default_factory=lambda: {
+            "template_drift": 60,
             "template_share": 60,
             "stack_ratio": 30,
+            "correlation_score": 30,
+            "effective_bets": 30,
             "bucket_exposure": 30,
             "drawdown_z": 30,
             "fills_tail": 20,
@@ -113,8 +142,11 @@ class GatePolicy(Section):
             "mae_drift": 12,
             "mfe_drift": 12,
             "idle": 10,
+            "feasible_use": 10,
             "missed_rate": 10,
+            "missed_low": 10,
             "failure_recurrence": 3,
+            "failure_recurring": 3,
             "rejection_excess": 10,
         }
     )

@@ -1,5 +1,6 @@
 """The policy as a model: every threshold of the platform has its one place here."""
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from portfolio_platform.policy.diagnostics import (
     ConcentrationPolicy,
     CorrelationPolicy,
     Count,
+    DataQualityPolicy,
     ExecutionPolicy,
     FailurePolicy,
     Fraction,
@@ -72,19 +74,20 @@ class Policy(Section):
     heat: HeatPolicy = HeatPolicy()
     correlation: CorrelationPolicy = CorrelationPolicy()
     turnover: TurnoverPolicy = TurnoverPolicy()
+    data_quality: DataQualityPolicy = DataQualityPolicy()
     execution: ExecutionPolicy = ExecutionPolicy()
     idle: IdlePolicy = IdlePolicy()
     failures: FailurePolicy = FailurePolicy()
     gates: GatePolicy = GatePolicy()
     alerts: AlertPolicy = Field(default_factory=lambda: AlertPolicy.model_validate({}))
-    recommendations: RecommendationPolicy = RecommendationPolicy()
+    recommendations: RecommendationPolicy = Field(default_factory=lambda: RecommendationPolicy.model_validate({}))
     reflection: ReflectionPolicy = ReflectionPolicy()
 
     def canonical(self) -> bytes:
         """Return the policy's canonical bytes: equal for equal content, whatever the file looked like."""
         return canonical_bytes(self.model_dump(mode="json"))
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Return the SHA-256 of the canonical bytes."""
         return content_hash(self.canonical())

@@ -3,7 +3,33 @@
 A stage is one module here. `STAGES` lists them in the order in which they are built.
 """
 
-from portfolio_platform.diagnostics.pipeline import concentration, drawdown
+from portfolio_platform.diagnostics.pipeline import (
+    concentration,
+    correlation,
+    crowding,
+    data_quality,
+    drawdown,
+    drift,
+    execution,
+    failures,
+    heat,
+    idle,
+    sufficiency,
+    turnover,
+)
 from portfolio_platform.stage import Stage
 
-STAGES: tuple[Stage, ...] = (concentration.STAGE, drawdown.STAGE)
+STAGES: tuple[Stage, ...] = (
+    heat.STAGE,
+    crowding.STAGE,
+    concentration.STAGE,
+    drift.STAGE,
+    correlation.STAGE,
+    drawdown.STAGE,
+    turnover.STAGE,
+    execution.STAGE,
+    idle.STAGE,
+    failures.STAGE,
+    data_quality.STAGE,
+    sufficiency.STAGE,
+)

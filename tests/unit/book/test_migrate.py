@@ -10,9 +10,11 @@ from sqlalchemy import inspect
 
 import portfolio_platform.book
 from portfolio_platform.book import migrate, schema
+from portfolio_platform.book.chain import verify_chain
 from portfolio_platform.book.engine import open_engines
 from portfolio_platform.book.events import NewEvent, append
 from portfolio_platform.book.location import sqlite_url
+from portfolio_platform.book.rebuild import check_read_models
 from portfolio_platform.book.store import Book
 from portfolio_platform.errors import StoreProblem
 from tests.unit.book.workers import NOW
@@ -39,7 +41,7 @@ def later(tmp_path: Path) -> Path:
     """The package's migrations and one more, as a later version of the package would have."""
     folder = tmp_path / "100% later" / "migrations"
     shutil.copytree(OWN, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    add(folder, "0002", schema.VERSION)
+    add(folder, "0003", schema.VERSION)
     return folder
 
 
@@ -82,7 +84,7 @@ def test_upgrading_twice_does_nothing_the_second_time(url: str) -> None:
         append(connection, [NewEvent("s", "t", {}, "k")], recorded_at=NOW)
     before = tables(url)
     assert migrate.upgrade(url) == migrate.current(url) == schema.VERSION
-    assert tables(url) == before == {"events", "reports", "policies", schema.VERSION_TABLE}
+    assert tables(url) == before == {"events", "reports", "policies", schema.VERSION_TABLE, *schema.READ_MODELS}
 
 
 @pytest.mark.parametrize("created", [False, True], ids=["creating a book", "upgrading a book"])
@@ -92,22 +94,22 @@ def test_a_migration_that_breaks_in_the_middle_leaves_nothing(url: str, later: P
         with Book(url) as book, book.writing() as connection:
             append(connection, [NewEvent("s", "t", {}, "k")], recorded_at=NOW)
     before = tables(url) if created else set()
-    add(later, "0003", "0002", "op.execute(sa.text('SELECT nonsense FROM nowhere'))")
+    add(later, "0004", "0003", "op.execute(sa.text('SELECT nonsense FROM nowhere'))")
     with pytest.raises(StoreProblem):
         migrate.upgrade(url, scripts=later)
-    add(later, "0003", "0002", "raise ZeroDivisionError('in the middle')")
-    with pytest.raises(StoreProblem, match=r"to 0003 broke \(ZeroDivisionError: in the middle\); the book is as before"):
+    add(later, "0004", "0003", "raise ZeroDivisionError('in the middle')")
+    with pytest.raises(StoreProblem, match=r"to 0004 broke \(ZeroDivisionError: in the middle\); the book is as before"):
         migrate.upgrade(url, scripts=later)
     assert tables(url) == before
     assert migrate.current(url) == (schema.VERSION if created else None)
-    add(later, "0003", "0002")
-    assert migrate.upgrade(url, scripts=later) == "0003"
-    assert {"later_0002", "later_0003"} <= tables(url)
+    add(later, "0004", "0003")
+    assert migrate.upgrade(url, scripts=later) == "0004"
+    assert {"later_0003", "later_0004"} <= tables(url)
 
 
 def test_a_book_newer_than_the_code_is_refused(url: str, later: Path) -> None:
     migrate.upgrade(url, scripts=later)
-    match = "version 0002, this code knows 0001 at most; upgrade the package"
+    match = "version 0003, this code knows 0002 at most; upgrade the package"
     with pytest.raises(StoreProblem, match=match):
         migrate.upgrade(url)
     with Book(url) as book:
@@ -115,13 +117,13 @@ def test_a_book_newer_than_the_code_is_refused(url: str, later: Path) -> None:
             pass
         with pytest.raises(StoreProblem, match=match), book.writing():
             pass
-    assert migrate.current(url) == "0002"
+    assert migrate.current(url) == "0003"
 
 
 def test_a_book_older_than_the_code_is_not_used_before_it_is_migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate.upgrade(url)
-    monkeypatch.setattr(schema, "VERSION", "0002")
-    with Book(url) as book, pytest.raises(StoreProblem, match="needs 0002; migrate it"), book.reading():
+    monkeypatch.setattr(schema, "VERSION", "0003")
+    with Book(url) as book, pytest.raises(StoreProblem, match="needs 0003; migrate it"), book.reading():
         pass
 
 
@@ -146,3 +148,18 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StoreProblem, match=r"other tables \(photos\)"):
         migrate.upgrade(url)
     assert tables(url) == {"photos"}
+
+
+def test_a_book_of_the_first_version_keeps_its_events_and_gains_the_tables(url: str, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    shutil.copytree(OWN, first, ignore=shutil.ignore_patterns("__pycache__", "v0002*"))
+    assert migrate.upgrade(url, scripts=first) == "0001"
+    engines = open_engines(url)
+    with engines.writer.begin() as connection:
+        append(connection, [NewEvent("s", "t", {"said": 1}, "k")], recorded_at=NOW)
+    engines.dispose()
+    assert migrate.upgrade(url) == schema.VERSION
+    with Book(url) as book, book.reading() as connection:
+        assert verify_chain(connection).events == 1
+        assert check_read_models(connection) == []
+    assert set(schema.READ_MODELS) <= tables(url)

@@ -1,15 +1,26 @@
 """D2 against a plain calculation, and worked by hand."""
 
 import math
+from datetime import date
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portfolio_platform.diagnostics import concentration as d2
+from portfolio_platform.diagnostics import rows as table_rows
 from portfolio_platform.diagnostics.concentration import Concentration, Exposures, concentration
+from portfolio_platform.diagnostics.pipeline import concentration as stage
+from portfolio_platform.diagnostics.pipeline import heat
+from portfolio_platform.home import Home
+from portfolio_platform.lake import derived
+from portfolio_platform.lake.progress import Plan
+from portfolio_platform.policy.assigned import assigned_policies
+from tests.conftest import LAST_DAY, copied
 
 Row = tuple[int, float, bool, str, str]  # session, value, stale, symbol, sector
 
@@ -178,3 +189,119 @@ def test_group_rows_sum_to_gross_and_each_session_stands_alone(rows: list[Row]) 
         if mine:
             alone = concentration(exposures(mine), np.array([1000.0]))
             assert np.array_equal(alone.figures[0], found.figures[session], equal_nan=True)
+
+
+# --- the basis of risk ---
+
+
+def lots_and_risks(
+    lots: list[tuple[str, str, int, float]], risks: list[tuple[str, float | None]]
+) -> tuple[Exposures, pa.Table, pa.Table, np.ndarray]:
+    """Return one session's lots (symbol, template, quantity, value) and risks by symbol, of one strategy and currency."""
+    table = pa.table(
+        {
+            "strategy": ["s"] * len(lots),
+            "symbol": [row[0] for row in lots],
+            "currency": ["USD"] * len(lots),
+            "template": [row[1] for row in lots],
+            "playbook": ["p"] * len(lots),
+            "quantity": pa.array([row[2] for row in lots]).cast(pa.decimal128(38, 18)),
+            "market_value_base": pa.array([row[3] for row in lots], pa.float64()),
+            "stale": [False] * len(lots),
+        }
+    )
+    of_risk = pa.table(
+        {
+            "strategy": ["s"] * len(risks),
+            "symbol": [row[0] for row in risks],
+            "currency": ["USD"] * len(risks),
+            "risk": pa.array([row[1] for row in risks], pa.float64()),
+        }
+    )
+    instruments = pa.table({"symbol": ["A", "B"], "cohort": ["c", None], "sector": ["t", "t"]})
+    given_ = table_rows.exposures(table, np.zeros(len(lots), np.int64), instruments)
+    return given_, table, of_risk, np.zeros(len(risks), np.int64)
+
+
+def test_a_position_s_risk_is_shared_by_its_lots_worked_by_hand() -> None:
+    # A: 60 of 100 under trend and 72 of risk, so 43.2 and 28.8; B short with 28: 43.2 of 100 is trend, 56.8 fade
+    gross, lots, risks, session = lots_and_risks(
+        [("A", "fade", 40, 400.0), ("A", "trend", 60, 600.0), ("B", "fade", -5, -50.0)], [("A", 72.0), ("B", 28.0)]
+    )
+    risk = table_rows.risk_exposures(gross, lots, risks, session)
+    assert risk.value.tolist() == pytest.approx([28.8, 43.2, -28.0])
+    equity = np.array([1000.0])
+    found = table_rows.risk_concentration(risk, concentration(gross, equity), equity)
+    template = d2.DIMENSIONS.index("template")
+    assert found.figures[0, template, d2.HHI] == pytest.approx(0.568**2 + 0.432**2)
+    assert risk.names[template][found.top[0, template]] == "fade"
+    assert found.figures[0, template, d2.TOP_EXPOSURE] == pytest.approx(0.0568)
+    # over gross it is 450 against 600: trend is on top there
+    assert gross.names[template][concentration(gross, equity).top[0, template]] == "trend"
+    # the cohort of B is not known: 28 % of the risk
+    assert found.figures[0, d2.DIMENSIONS.index("cohort"), d2.COVERAGE] == pytest.approx(0.72)
+
+
+def test_a_null_risk_nulls_the_session_for_the_reason_of_its_exposures() -> None:
+    gross, lots, risks, session = lots_and_risks([("A", "t", 40, 400.0), ("B", "t", -5, -50.0)], [("A", None), ("B", 28.0)])
+    stale = Exposures(gross.session, gross.value, np.array([True, False]), gross.group, gross.names, gross.unclassified)
+    equity = np.array([1000.0])
+    over_gross = concentration(stale, equity)
+    found = table_rows.risk_concentration(table_rows.risk_exposures(stale, lots, risks, session), over_gross, equity)
+    assert [d2.REASONS[status] for status in (*over_gross.status, *found.status)] == ["stale_mark", "stale_mark"]
+    assert np.isnan(found.figures).all()
+    # a lot whose position is missing among the risks is null, never 0
+    assert math.isnan(table_rows.risk_exposures(gross, lots, risks.slice(1), session[1:]).value[0])
+
+
+@pytest.fixture(scope="module")
+def built(sample_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, pa.Table, pa.Table]:
+    """The sample with its risks, and concentration over both bases."""
+    home = copied(sample_home, tmp_path_factory.mktemp("risk") / "home")
+    with home.lake.writing():
+        for table, rows in heat.compute(home, assigned_policies(home), Plan(home.first_day, LAST_DAY, 1, {})).items():
+            home.lake.replace_from(table, home.first_day, rows)
+    return home, *run(home, home.first_day, LAST_DAY)
+
+
+def run(home: Home, first: date, until: date) -> tuple[pa.Table, pa.Table]:
+    found = stage.compute(home, assigned_policies(home), Plan(first, until, 1, {}))
+    return found[derived.CONCENTRATION_METRICS].combine_chunks(), found[derived.CONCENTRATION_GROUPS].combine_chunks()
+
+
+def test_the_risk_of_every_dimension_sums_to_the_active_risk_and_its_shares_to_one(built: tuple[Home, pa.Table, pa.Table]) -> None:
+    home, metrics, groups = built
+    active = {(row["day"], row["portfolio"]): row["active_risk"] for row in home.lake.read(derived.PORTFOLIO_HEAT).to_pylist()}
+    risk = (
+        groups.filter(pc.field("basis") == "risk")
+        .group_by(["day", "portfolio", "dimension"])
+        .aggregate([("exposure", "sum"), ("share", "sum")])
+    )
+    assert len(risk) == 6 * sum(amount > 0.0 for amount in active.values())
+    for row in risk.to_pylist():
+        assert row["exposure_sum"] == pytest.approx(active[row["day"], row["portfolio"]])
+        assert row["share_sum"] == pytest.approx(1.0)
+    assert len(metrics) == 2 * 6 * len(active)
+    gross, over_risk = (metrics.filter(pc.field("basis") == basis) for basis in ("gross", "risk"))
+    assert over_risk["reason"].equals(gross["reason"])
+    assert over_risk["groups"].equals(gross["groups"])
+
+
+def test_rows_of_both_bases_are_sorted_by_key_and_a_day_alone_is_that_day_of_the_range(built: tuple[Home, pa.Table, pa.Table]) -> None:
+    home, *tables = built
+    for declared, rows in zip((derived.CONCENTRATION_METRICS, derived.CONCENTRATION_GROUPS), tables, strict=True):
+        assert rows.equals(rows.sort_by([(name, "ascending") for name in declared.key]))
+    for day in (date(2007, 1, 3), date(2008, 10, 5), date(2009, 9, 21)):
+        for whole, alone in zip(tables, run(home, day, day), strict=True):
+            assert alone.equals(whole.filter(pc.field("day") == day))
+
+
+def test_shares_of_gross_exposure_are_those_of_the_lots(built: tuple[Home, pa.Table, pa.Table]) -> None:
+    home, _, groups = built
+    day = date(2009, 9, 21)
+    lots = home.lake.read(derived.LOT_EXPOSURES, None, (pc.field("day") == day) & (pc.field("portfolio") == "core")).to_pylist()
+    total = sum(abs(lot["market_value_base"]) for lot in lots)
+    mine = groups.filter((pc.field("day") == day) & (pc.field("portfolio") == "core") & (pc.field("basis") == "gross"))
+    for row in mine.filter(pc.field("dimension") == "playbook").to_pylist():
+        own = sum(abs(lot["market_value_base"]) for lot in lots if lot["playbook"] == row["group"])
+        assert row["share"] == pytest.approx(own / total)

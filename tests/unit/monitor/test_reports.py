@@ -7,8 +7,10 @@ import pyarrow.compute as pc
 import pytest
 
 from portfolio_platform.book.reports import history, newest
+from portfolio_platform.canonical import significant
 from portfolio_platform.errors import DataProblem
 from portfolio_platform.evidence.ids import ROWS, parse_evidence_id
+from portfolio_platform.lake import derived
 from portfolio_platform.monitor.pipeline.reports import compose_reports, publish_reports, stale_days
 from portfolio_platform.monitor.report import PortfolioMonitorReport
 
@@ -23,15 +25,16 @@ def reports(sample_home) -> dict[str, PortfolioMonitorReport]:
 def test_every_number_of_a_report_is_the_number_at_its_evidence_id(sample_home, reports):
     checked = 0
     for report in reports.values():
-        concentration = [figure for part in report.concentration for figure in part.figures]
-        for figure in (*report.headline, *report.drawdown.figures, *concentration):
+        sections = [*report.sections.values(), *(part.section for part in report.concentration)]
+        for figure in (figure for section in sections for figure in section.figures):
             address = parse_evidence_id(figure.evidence_id)
             where = pc.scalar(True)
             for name, value in address.key.items():
                 where = where & (pc.field(name) == value)
             rows = sample_home.lake.read(address.table, [address.column], where).to_pylist()
             assert len(rows) == 1, figure.evidence_id
-            assert rows[0][address.column] == figure.value, figure.evidence_id
+            held = rows[0][address.column]
+            assert figure.value == (significant(held) if isinstance(held, float) else held), figure.evidence_id
             checked += 1
     assert checked > 100
 
@@ -39,9 +42,9 @@ def test_every_number_of_a_report_is_the_number_at_its_evidence_id(sample_home, 
 def test_each_evidence_id_of_groups_positions_and_changes_names_a_row(sample_home, reports):
     for report in reports.values():
         ids = [group.evidence_id for part in report.concentration for group in part.top]
-        ids += [position.evidence_id for position in report.positions]
-        ids += [text for change in report.changes for text in change.evidence_ids]
-        ids += [figure.evidence_id for figure in report.data_quality.figures]
+        ids += [f"{row['of']}/day" for detail in report.details.values() for row in detail.rows if "of" in row]
+        ids += [text for change in report.changes if change.kind != "alert" for text in change.evidence_ids]
+        ids += [text for alert in report.alerts for text in alert.evidence_ids]
         for text in ids:
             address = parse_evidence_id(text)
             if address.column == ROWS:
@@ -71,8 +74,8 @@ def test_changes_are_against_the_session_before_and_the_one_a_week_back(sample_h
         if report.portfolio == "macro"
     }
     equity = macro.figure("equity")
-    assert equity.change_day == equity.value - earlier[macro.previous_session].figure("equity").value
-    assert equity.change_week == equity.value - earlier[macro.week_session].figure("equity").value
+    for change, session in ((equity.change_day, macro.previous_session), (equity.change_week, macro.week_session)):
+        assert change == pytest.approx(equity.value - earlier[session].figure("equity").value, rel=1e-9)
 
 
 def test_a_null_says_why(sample_home):
@@ -87,6 +90,28 @@ def test_the_content_reads_back_as_the_same_report(reports):
         again = PortfolioMonitorReport.from_bytes(report.canonical())
         assert again.canonical() == report.canonical()
         assert again.hash == report.hash
+
+
+def test_returns_of_week_month_and_year_are_between_the_closes_that_bound_them(sample_home, reports):
+    """By the unit value, so that the deposit of that day is not counted."""
+    rows = sample_home.lake.read(derived.PORTFOLIO_EQUITY, ["day", "unit_value"], pc.field("portfolio") == "core").to_pylist()
+    unit = {row["day"]: row["unit_value"] for row in rows}
+
+    def before(day: date) -> float:
+        return unit[max(known for known in unit if known < day)]
+
+    found, now = reports["core"].returns, unit[DAY]
+    assert found.week == pytest.approx(now / unit[date(2008, 9, 22)] - 1, rel=1e-10)
+    assert found.month == pytest.approx(now / before(date(2008, 9, 1)) - 1, rel=1e-10)
+    assert found.quarter == pytest.approx(now / before(date(2008, 7, 1)) - 1, rel=1e-10)
+    assert found.year == pytest.approx(now / before(date(2008, 1, 1)) - 1, rel=1e-10)
+    assert found.start == pytest.approx(now - 1, rel=1e-10)
+
+
+def test_room_to_the_next_regime_is_the_distance_to_its_threshold(reports):
+    core = reports["core"].drawdown
+    assert (core.regime, core.next_regime) == ("normal", "defensive")
+    assert core.room == pytest.approx(0.06 - core.section.value("drawdown"), abs=1e-9)
 
 
 def test_publishing_again_changes_nothing_and_a_day_alone_equals_the_day_in_a_range(sample_copy):
@@ -149,8 +174,8 @@ def test_rows_in_quarantine_are_counted_on_their_day_and_after(sample_copy, tmp_
         for report in compose_reports(sample_copy, [date(2010, 12, 29), date(2010, 12, 30), date(2010, 12, 31)])
         if report.portfolio == "core"
     }
-    assert [by_day[day].figure("quarantined_on_day").value for day in (29, 30, 31)] == [0, 1, 0]
-    assert [by_day[day].figure("quarantined_to_date").value for day in (29, 30, 31)] == [0, 1, 1]
+    assert [by_day[day].data_quality.quarantined_on_day for day in (29, 30, 31)] == [0, 1, 0]
+    assert [by_day[day].data_quality.quarantined_to_date for day in (29, 30, 31)] == [0, 1, 1]
 
 
 def test_provenance_stands_beside_the_content(sample_copy):
@@ -159,5 +184,5 @@ def test_provenance_stands_beside_the_content(sample_copy):
         stored = newest(connection, "core", DAY)
     assert stored is not None
     beside = json.loads(stored.provenance)
-    assert set(beside) == {"lake_versions", "import_seq", "code_version"}
+    assert set(beside) == {"lake_versions", "import_seq", "code_version", "policies"}
     assert b"lake_versions" not in stored.content

@@ -1,0 +1,107 @@
+"""Pairwise correlations of every window of a stretch, compiled: sums of products from anchors, never by subtraction.
+
+A window ends at or after the anchor and reaches back before it: it is a suffix of the rows before the anchor and a prefix
+of those from it on (van Herk 1992). Each is summed once for all windows, so a window costs two additions a pair instead
+of its length, and, unlike with sums that are added to and taken from, an old large return leaves no rounding behind.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+
+# sum of squared deviations below which a series counts as constant: rounding of log prices makes up to 1e-28
+NO_VARIANCE = 1e-24
+
+
+@njit(cache=True)
+def moments(returns: Float64, ends: Int64, count: Int64, mean: Float64, scale: Float64) -> None:  # pragma: no cover - compiled
+    """Fill mean and root of the summed squared deviations of each window and symbol, each summed anew: (ends, symbols)."""
+    size = returns.shape[1]
+    for k in range(ends.size):
+        low = ends[k] - count[k] + 1
+        mean[k, :] = 0.0
+        scale[k, :] = 0.0
+        for row in range(low, ends[k] + 1):
+            for j in range(size):
+                mean[k, j] += returns[row, j]
+        for j in range(size):
+            mean[k, j] /= count[k]
+        for row in range(low, ends[k] + 1):
+            for j in range(size):
+                apart = returns[row, j] - mean[k, j]
+                scale[k, j] += apart * apart
+        for j in range(size):
+            scale[k, j] = np.sqrt(scale[k, j]) if scale[k, j] > NO_VARIANCE else 0.0
+
+
+@njit(cache=True)
+def _add_row(total: Any, row: Any, a: float) -> None:  # pragma: no cover - compiled
+    for j in range(total.size):
+        total[j] += a * row[j]
+
+
+@njit(cache=True)
+def _add_rows_back(total: Any, returns: Float64, row: int, low: int, i: int) -> None:  # pragma: no cover - compiled
+    """Add the products of rows ``row`` down to ``low``: four at a time, in the order in which one at a time would."""
+    while row - 3 >= low:
+        a, b, c, d = returns[row, i], returns[row - 1, i], returns[row - 2, i], returns[row - 3, i]
+        one, two, three, four = returns[row, i + 1 :], returns[row - 1, i + 1 :], returns[row - 2, i + 1 :], returns[row - 3, i + 1 :]
+        for j in range(total.size):
+            total[j] = (((total[j] + a * one[j]) + b * two[j]) + c * three[j]) + d * four[j]
+        row -= 4
+    while row >= low:
+        _add_row(total, returns[row, i + 1 :], returns[row, i])
+        row -= 1
+
+
+@njit(cache=True)
+def _normalise(suffix: Any, prefix: Any, inverse: Any, offset: Any, own: tuple[float, float], out: Any) -> None:  # pragma: no cover
+    scaled, shift = own
+    for j in range(out.size):
+        value = (suffix[j] + prefix[j]) * (scaled * inverse[j]) - shift * offset[j]
+        # written as choices, which the compiler turns into vector instructions; min and max it does not
+        value = value if value < 1.0 else 1.0
+        out[j] = value if value > -1.0 else -1.0
+
+
+@njit(cache=True)
+def correlations(
+    returns: Float64, anchor: int, ends: Int64, count: Int64, window: int, mean: Float64, scale: Float64, out: Any
+) -> None:  # pragma: no cover - compiled
+    """Fill the correlations of each window: (ends, pairs), pairs (i, j > i) row by row; 0 where a series does not move.
+
+    ``ends`` ascend and are ``anchor - 1`` or later.
+    """
+    size = returns.shape[1]
+    inverse, offset = np.zeros((ends.size, size)), np.zeros((ends.size, size))
+    for k in range(ends.size):
+        for j in range(size):
+            if scale[k, j] > 0.0:
+                inverse[k, j] = 1.0 / scale[k, j]
+                offset[k, j] = mean[k, j] * np.sqrt(float(count[k])) * inverse[k, j]
+    suffix, sums = np.empty((ends.size, size)), np.empty(size)
+    base = 0
+    for i in range(size - 1):
+        others = size - 1 - i
+        total = sums[:others]
+        total[:] = 0.0
+        row = anchor - 1
+        for k in range(ends.size - 1, -1, -1):
+            low = ends[k] - window + 1
+            _add_rows_back(total, returns, row, low, i)
+            row = low - 1
+            suffix[k, :others] = total
+        total[:] = 0.0
+        row = anchor
+        for k in range(ends.size):
+            while row <= ends[k]:
+                _add_row(total, returns[row, i + 1 :], returns[row, i])
+                row += 1
+            own = (inverse[k, i], offset[k, i])
+            _normalise(suffix[k], total, inverse[k, i + 1 :], offset[k, i + 1 :], own, out[k, base : base + others])
+        base += others

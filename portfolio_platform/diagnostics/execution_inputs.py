@@ -1,0 +1,241 @@
+"""From fills, intents and profiles of trades to the observations of D6.
+
+What belongs here: which fills enter, what an order paid against its decision, what an intent got of what it asked for, and what
+the playbook expects of each. The arithmetic is in `execution`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from numba import njit
+
+from portfolio_platform.days import day_number
+from portfolio_platform.diagnostics.execution import Observations
+from portfolio_platform.ledger.fixed_point import to_floats
+from portfolio_platform.ledger.inputs import encode, ledger_order
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+ALL = "all"
+UNFILLED_DAYS = 7
+"""Days after which an intent without a fill counts as unfilled."""
+UNKNOWN = -1
+FLAT = 1e-9
+"""Share of what a position ever traded below which what is left of it is a rounding error."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Portfolios and playbooks that observations are about: a group is a portfolio and a playbook, or all of its playbooks."""
+
+    portfolios: tuple[str, ...]
+    playbooks: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """Return the number of groups."""
+        return len(self.portfolios) * len(self.playbooks)
+
+    def group(self, portfolio: Int64, playbook: Int64) -> Int64:
+        """Return the group of each pair of codes."""
+        return portfolio * len(self.playbooks) + playbook
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Whom observations are about, and when; ``order`` is that of time, also inside a day."""
+
+    portfolio: Int64
+    playbook: Int64
+    day: Int64
+    order: Int64
+
+
+@dataclass(frozen=True)
+class Norms:
+    """The distinct template, playbook and regime of observations, and what is expected under each, by column; NaN: nothing."""
+
+    expected: Mapping[str, Float64]
+
+    def of(self, column: str, norm: Int64) -> Float64:
+        """Return the expectation of each observation."""
+        known = self.expected.get(column)
+        return np.full(norm.size, np.nan) if known is None or not known.size else known[norm]
+
+
+def norms(template: pa.ChunkedArray, playbook: pa.ChunkedArray, regime: pa.ChunkedArray, expectations: pa.Table) -> tuple[Int64, Norms]:
+    """Return each row's norm, and what is expected under each: of its regime where that has a sample, else of all regimes."""
+    columns = ("win_rate", "hold_bars_p50", "hold_bars_p90", "mae_r_p50", "mfe_r_p50", "slippage_bps_p50")
+    rows: dict[tuple[str, str, str], dict[str, float]] = {}
+    for row in expectations.to_pylist():
+        if row["regime"] == ALL or (row["n"] or 0) > 0:
+            stated = {name: float(row[name]) for name in columns if row[name] is not None}
+            rows[row["template"] or "", row["playbook"] or "", row["regime"] or ALL] = stated
+    parts = [encode(column) for column in (template, playbook, regime)]
+    combined = np.zeros(len(template), np.int64)
+    for codes, names in parts:
+        combined = combined * max(len(names), 1) + codes
+    distinct, which = np.unique(combined, return_inverse=True)
+    expected = {name: np.full(distinct.size, np.nan) for name in columns}
+    for place, code in enumerate(distinct.tolist()):
+        rest, regime_code = divmod(code, len(parts[2][1]))
+        template_code, playbook_code = divmod(rest, len(parts[1][1]))
+        key = (parts[0][1][template_code], parts[1][1][playbook_code])
+        for name in columns:
+            of_regime = rows.get((*key, parts[2][1][regime_code]), {})
+            expected[name][place] = of_regime.get(name, rows.get((*key, ALL), {}).get(name, np.nan))
+    return which, Norms(expected)
+
+
+def observations(
+    raw: Raw, value: Float64, chosen: Flags, keys: Keys, all_code: int, expected: Float64, expected_p90: Float64
+) -> Observations:
+    """Return the chosen observations that are known, for each playbook and for all of them together, by group and time."""
+    place = np.flatnonzero(chosen & np.isfinite(value) & (raw.portfolio >= 0) & (raw.playbook >= 0))
+    twice = np.concatenate((place, place))
+    playbook = np.concatenate((raw.playbook[place], np.full(place.size, all_code)))
+    group = keys.group(raw.portfolio[twice], playbook)
+    order = np.lexsort((raw.order[twice], raw.day[twice], group))
+    taken = twice[order]
+    return Observations(group[order], raw.day[taken], value[taken], expected[taken], expected_p90[taken])
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Entry orders: what the executions of one order in a day entered, quantity-weighted. ``row`` is its first such fill.
+
+    Attributes:
+        slippage: in bps, adverse positive; NaN without a decision price.
+        seconds: from the decision to the first execution; NaN without a decision time.
+        notional: quantity times price times multiplier.
+    """
+
+    row: Int64
+    day: Int64
+    ts: Int64
+    slippage: Float64
+    seconds: Float64
+    notional: Float64
+
+
+def entry_orders(fills: pa.Table, held: pa.Table, splits: pa.Table, multiplier: Mapping[str, float]) -> Orders:
+    """Return the entry orders among fills: those that open, enlarge or turn a position.
+
+    ``fills`` are all of their days; ``held`` has portfolio, strategy, symbol and quantity of what was held before them;
+    ``splits`` has ts, symbol and ratio.
+    """
+    ts = fills["ts"].to_numpy().astype(np.int64)
+    sign = np.where(pc.equal(fills["side"].cast(pa.string()), "buy").to_numpy(), 1.0, -1.0)
+    quantity, price = to_floats(fills["quantity"]), to_floats(fills["price"])
+    symbol, symbols = encode(fills["symbol"])
+    entering = _entering(fills, ts, sign * quantity * _later_splits(ts, symbol, symbols, splits), held, splits)
+    place = np.flatnonzero((entering > 0.0) & pc.equal(fills["purpose"].cast(pa.string()), "policy").to_numpy())
+    order_id = pc.coalesce(fills["order_id"].cast(pa.string()), fills["row_id"].cast(pa.string()))
+    order, _ = encode(order_id)
+    owner, _ = encode(fills["portfolio"])
+    day = day_number(ts)
+    place = place[np.lexsort((ts[place], order[place], day[place], owner[place]))]
+    key = np.stack((owner[place], day[place], order[place]))
+    opens = np.flatnonzero(np.concatenate(([True], (key[:, 1:] != key[:, :-1]).any(axis=0)))[: place.size])
+    decision = to_floats(fills["decision_price"])
+    decided = pc.fill_null(fills["decision_ts"], UNKNOWN).to_numpy().astype(np.int64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bps = (sign * (price - decision) / decision * 1e4)[place]
+    units = np.array([multiplier.get(name, 1.0) for name in symbols], np.float64)[symbol][place] if symbols else np.empty(0)
+    row, weight = place[opens], (quantity * entering)[place]
+    return Orders(
+        row,
+        day[row],
+        ts[row],
+        _sum(np.where(np.isfinite(bps), bps * weight, 0.0), opens) / _positive(_sum(np.where(np.isfinite(bps), weight, 0.0), opens)),
+        np.where(decided[row] == UNKNOWN, np.nan, (ts[row] - decided[row]) / 1e9),
+        _sum(weight * price[place] * units, opens),
+    )
+
+
+def _sum(values: Float64, opens: Int64) -> Float64:
+    found: Float64 = np.add.reduceat(values, opens) if opens.size else np.empty(0)
+    return found
+
+
+def _positive(values: Float64) -> Float64:
+    return np.where(values > 0.0, values, np.nan)
+
+
+def _later_splits(ts: Int64, symbol: Int64, symbols: list[str], splits: pa.Table) -> Float64:
+    """Return the product of the splits after each time: what turns a quantity into today's units."""
+    factor = np.ones(ts.size)
+    for row in splits.to_pylist():
+        if row["symbol"] in symbols:
+            factor[(symbol == symbols.index(row["symbol"])) & (ts < row["ts"])] *= float(row["ratio"])
+    return factor
+
+
+def _entering(fills: pa.Table, ts: Int64, signed: Float64, held: pa.Table, splits: pa.Table) -> Float64:
+    """Return which share of each fill opens or enlarges its position; ``signed`` and ``held`` are brought to today's units.
+
+    It is 0 for what reduces or closes, 1 for what only enters, and the rest beyond flat of a fill that turns the position.
+    """
+    names = ("portfolio", "strategy", "symbol")
+    both = pa.concat_tables([table.select(names).cast(pa.schema([(name, pa.string()) for name in names])) for table in (held, fills)])
+    position = np.zeros(len(both), np.int64)
+    for name in names:
+        codes, distinct = encode(both[name])
+        position = position * max(len(distinct), 1) + codes
+    _, position = np.unique(position, return_inverse=True)
+    held_symbol, held_symbols = encode(held["symbol"])
+    start = np.full(len(held), np.iinfo(np.int64).min)
+    if len(held):
+        start = held["until_ts"].to_numpy().astype(np.int64)
+    before = to_floats(held["quantity"]) * _later_splits(start, held_symbol, held_symbols, splits)
+    of_fills = position[len(held) :]
+    order = ledger_order(of_fills, ts, np.zeros(ts.size, np.int8), fills["row_id"])
+    opening = np.bincount(position[: len(held)], before.astype(np.float64), minlength=int(position.max(initial=-1)) + 1).astype(np.float64)
+    entering = np.zeros(ts.size)
+    _walk(of_fills[order], signed[order], opening, order, entering)
+    return entering
+
+
+@njit(cache=True)
+def _walk(position: Int64, signed: Float64, opening: Float64, order: Int64, entering: Float64) -> None:  # pragma: no cover - compiled
+    """Walk each position's fills in ledger order; one enters with what leaves the position on its own side."""
+    at = -1
+    quantity = scale = 0.0
+    for i in range(position.size):
+        if position[i] != at:
+            at = position[i]
+            quantity = opening[at]
+            scale = abs(quantity)
+        quantity += signed[i]
+        scale += abs(signed[i])
+        if abs(quantity) <= FLAT * scale:
+            quantity = 0.0
+        if quantity * signed[i] > 0.0:
+            entering[order[i]] = min(1.0, abs(quantity) / abs(signed[i]))
+
+
+def fill_ratios(intents: pa.Table, orders: Orders, order_intent: Int64) -> tuple[Int64, Float64]:
+    """Return the day on which each intent's ratio is known, and filled notional over the notional that was approved.
+
+    It is known on the day of its first fill, from all of that day's fills; without one within `UNFILLED_DAYS` days it is 0
+    after these. ``order_intent`` is the place of each order's intent, -1 without. NaN where nothing was asked for or granted.
+    """
+    ts = intents["ts"].to_numpy().astype(np.int64)
+    asked, granted = to_floats(intents["requested_risk"]), to_floats(intents["approved_risk"])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(np.isnan(granted) | ~(asked > 0.0), 1.0, granted / asked)
+        wanted = to_floats(intents["requested_notional"]) * share
+    last = day_number(ts) + UNFILLED_DAYS
+    mine = np.flatnonzero(order_intent >= 0)
+    first = np.full(ts.size, np.iinfo(np.int64).max)
+    np.minimum.at(first, order_intent[mine], orders.day[mine])
+    counted = mine[orders.day[mine] == first[order_intent[mine]]]
+    filled = np.bincount(order_intent[counted], orders.notional[counted], minlength=ts.size)
+    known = first <= last
+    return np.where(known, first, last), np.where(wanted > 0.0, np.where(known, filled, 0.0) / _positive(wanted), np.nan)

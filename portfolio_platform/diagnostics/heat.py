@@ -1,0 +1,221 @@
+"""D1 Portfolio heat: what a portfolio gives back if every position leaves at its stop, over its equity.
+
+Risk of a position: ``max(0, s (P - stop)) q m fx + exit cost``, from the mark to the stop. Without a usable stop it is
+imputed: ``min(|x|, k sigma sqrt(h) |x|)``, k deviations of the symbol's daily returns over the expected hold h, and
+``|x|`` where there is no sigma. A stop that the mark is beyond while the position is still open does not protect it, and
+counts as absent: its distance would read 0 just when the risk is worst.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+BY_STOP, BY_VOLATILITY, BY_NOTIONAL = 0, 1, 2
+METHODS = ("stop", "volatility", "notional")
+OK, STALE_MARK, MISSING_RATE, NO_EQUITY, RESERVATIONS_UNKNOWN = range(5)
+REASONS = ("", "stale_mark", "missing_fx_rate", "equity_not_positive", "reservations_unknown")
+BPS = 1e-4
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """Open positions of every session, sorted by session and in key order within it.
+
+    All shapes are (rows,). ``sign`` is 1 long, -1 short; ``units`` the base currency that one unit of price is worth,
+    ``|quantity| * multiplier * fx``, NaN without a rate; ``exposure`` the signed marked value in base currency; ``stop``
+    NaN where none is in force; ``stale`` where the mark is older than the policy allows.
+    """
+
+    session: Int64
+    sign: Float64
+    units: Float64
+    mark: Float64
+    average_cost: Float64
+    stop: Float64
+    exposure: Float64
+    stale: Flags
+
+    @property
+    def beyond_stop(self) -> Flags:
+        """Say where the mark is beyond the stop; False without a stop."""
+        return self.sign * (self.mark - self.stop) < 0.0
+
+    @property
+    def imputed(self) -> Flags:
+        """Say where the risk is not that of a stop: there is none, or the mark is beyond it."""
+        return np.isnan(self.stop) | self.beyond_stop
+
+    @property
+    def status(self) -> Int64:
+        """Return why a row's risk is null, `OK` where it is not. A missing rate goes before a stale mark."""
+        missing = np.isnan(self.units) | np.isnan(self.exposure)
+        return np.where(missing, MISSING_RATE, np.where(self.stale, STALE_MARK, OK)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the policy says, for each position (the same shape) or for all alike.
+
+    ``sigmas`` deviations that an imputed risk assumes; ``exit_cost`` a fraction of exposure; ``hold_days`` expected hold.
+    """
+
+    sigmas: Float64
+    exit_cost: Float64
+    hold_days: Float64
+
+
+@dataclass(frozen=True)
+class Risks:
+    """Risk of each position in base currency, NaN where null; the method, and why it is null (`REASONS`)."""
+
+    risk: Float64
+    capital_risk: Float64
+    exit_cost: Float64
+    method: Int64
+    imputed: Flags
+    beyond_stop: Flags
+    status: Int64
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Figures of each session, NaN where null. Counts are of open positions."""
+
+    active_risk: Float64
+    active_heat: Float64
+    reserved_heat: Float64
+    heat: Float64
+    use: Float64
+    capital_heat: Float64
+    imputed_share: Float64
+    coverage: Float64
+    positions: Int64
+    imputed_positions: Int64
+    beyond_stop: Int64
+    status: Int64
+
+
+@dataclass(frozen=True)
+class Returns:
+    """Daily log returns by symbol: those of symbol k are rows ``start[k]:start[k+1]``, by the day that they end on, ascending."""
+
+    start: Int64
+    day: Int64
+    value: Float64
+
+
+@njit(cache=True)
+def _sigmas(
+    start: Int64, days: Int64, value: Float64, symbol: Int64, day: Int64, window: Int64, minimum: Int64, out: Float64
+) -> None:  # pragma: no cover - compiled
+    for i in range(symbol.size):
+        if symbol[i] < 0:
+            continue
+        first = start[symbol[i]]
+        end = first + np.searchsorted(days[first : start[symbol[i] + 1]], day[i], side="right")
+        begin = max(first, end - window[i])
+        n = end - begin
+        if n < max(minimum[i], 2):
+            continue
+        # in two passes over the window itself, so that a day alone has the digits of the same day in a range
+        mean = 0.0
+        for k in range(begin, end):
+            mean += value[k]
+        mean /= n
+        squares = 0.0
+        for k in range(begin, end):
+            squares += (value[k] - mean) ** 2
+        if squares > 0.0:
+            out[i] = np.sqrt(squares / (n - 1))
+
+
+def sigmas(returns: Returns, symbol: Int64, day: Int64, window: Int64, minimum: Int64) -> Float64:
+    """Return the sample standard deviation (n - 1) of a symbol's last ``window`` daily returns up to each day.
+
+    All arguments but ``returns`` have the shape (queries,); ``symbol`` is -1 where the symbol has no bars. NaN with fewer
+    than ``minimum`` returns, and where nothing moved: a deviation of 0 would say that the position cannot lose.
+    """
+    out = np.full(symbol.size, np.nan)
+    _sigmas(returns.start, returns.day, returns.value, symbol, day, window, minimum, out)
+    return out
+
+
+def position_risks(held: Holdings, sigma: Float64, terms: Terms) -> Risks:
+    """Return the risk of every position; ``sigma`` is NaN where it is not known, and looked at only where risk is imputed.
+
+    The capital risk is that from average cost to the stop, 0 where the stop locks a profit in, and the imputed risk where
+    there is no usable stop. An imputed risk holds no exit cost: it is bounded by the exposure itself.
+    """
+    status, imputed = held.status, held.imputed
+    sound = status == OK
+    size = np.abs(held.exposure)
+    exit_cost = terms.exit_cost * size
+    at_stop = np.maximum(0.0, held.sign * (held.mark - held.stop)) * held.units + exit_cost
+    known = np.isfinite(sigma)
+    assumed = np.where(known, np.minimum(size, terms.sigmas * np.where(known, sigma, 0.0) * np.sqrt(terms.hold_days) * size), size)
+    from_entry = np.maximum(0.0, held.sign * (held.average_cost - held.stop)) * held.units
+    method = np.where(imputed, np.where(known, BY_VOLATILITY, BY_NOTIONAL), BY_STOP).astype(np.int64)
+    return Risks(
+        risk=np.where(sound, np.where(imputed, assumed, at_stop), np.nan),
+        capital_risk=np.where(sound, np.where(imputed, assumed, from_entry), np.nan),
+        exit_cost=np.where(sound, exit_cost, np.nan),
+        method=method,
+        imputed=imputed,
+        beyond_stop=held.beyond_stop,
+        status=status,
+    )
+
+
+def _by_session(session: Int64, values: Float64 | Flags, size: int) -> Float64:
+    """Return the sum of each session, taken in the order of the rows."""
+    return np.bincount(session, values, minlength=size).astype(np.float64) if session.size else np.zeros(size)
+
+
+def session_status(held: Holdings, equity: Float64) -> Int64:
+    """Return why each session's ratios are null: a missing rate, a stale mark, equity that is not positive, or `OK`."""
+    status = np.zeros(equity.size, np.int64)
+    np.maximum.at(status, held.session, held.status)
+    status[np.isnan(equity)] = MISSING_RATE
+    return np.where((status == OK) & ~(equity > 0.0), NO_EQUITY, status)
+
+
+def portfolio_heat(held: Holdings, risks: Risks, equity: Float64, reserved: Float64, cap: Float64) -> Heat:
+    """Return the heat of every session; ``equity``, ``reserved`` and ``cap`` have an entry for each.
+
+    A position without a risk makes the session's figures null; equity that is not positive the ratios alone. ``reserved``
+    is the risk of unexpired reservations in base currency, NaN where it cannot be said. Coverage is the share of gross
+    exposure with a fresh mark: 1 where nothing is held, NaN where an exposure has no rate.
+    """
+    size, session = equity.size, held.session
+    status = session_status(held, equity)
+    unsound = (status == STALE_MARK) | (status == MISSING_RATE)
+    active = _by_session(session, np.nan_to_num(risks.risk), size)
+    capital = _by_session(session, np.nan_to_num(risks.capital_risk), size)
+    assumed = _by_session(session, np.where(risks.imputed, np.nan_to_num(risks.risk), 0.0), size)
+    gross = _by_session(session, np.abs(held.exposure), size)
+    stale = _by_session(session, np.where(held.stale, np.abs(held.exposure), 0.0), size)
+    base = np.where(status == OK, equity, np.nan)
+    active_heat, reserved_heat = active / base, reserved / base
+    share = np.divide(assumed, active, out=np.zeros(size), where=active > 0.0)
+    stale_share = np.divide(stale, gross, out=np.where(np.isnan(gross), np.nan, 0.0), where=gross > 0.0)
+    heat = active_heat + reserved_heat
+    return Heat(
+        active_risk=np.where(unsound, np.nan, active),
+        active_heat=active_heat,
+        reserved_heat=reserved_heat,
+        heat=heat,
+        use=heat / cap,
+        capital_heat=capital / base,
+        imputed_share=np.where(unsound, np.nan, share),
+        coverage=1.0 - stale_share,
+        positions=_by_session(session, np.ones(session.size), size).astype(np.int64),
+        imputed_positions=_by_session(session, risks.imputed, size).astype(np.int64),
+        beyond_stop=_by_session(session, risks.beyond_stop, size).astype(np.int64),
+        status=np.where((status == OK) & np.isnan(reserved), RESERVATIONS_UNKNOWN, status),
+    )

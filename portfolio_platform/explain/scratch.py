@@ -1,0 +1,48 @@
+"""A home as it was known after some import: its facts up to then, under archived policies, built again from nothing."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.compute as pc
+
+from portfolio_platform.build import build_all
+from portfolio_platform.clock import end_of_day
+from portfolio_platform.errors import DataProblem
+from portfolio_platform.home import Home
+from portfolio_platform.lake.facts import CONTESTED, FACTS, IMPORTS, QUARANTINE
+from portfolio_platform.policy.model import Policy
+from portfolio_platform.sources.pipeline import remember_span
+
+
+@dataclass(frozen=True)
+class ScratchHome(Home):
+    """A home in a temporary folder whose policies are given, not read from files."""
+
+    archived: Mapping[str, Policy] = field(default_factory=dict)
+
+    def policy(self, name: str = "default") -> Policy:
+        """Return the policy that was in force under this name."""
+        if name not in self.archived:
+            raise DataProblem(f"no policy {name!r} was in force then; the portfolio has been given one since")
+        return self.archived[name]
+
+
+@contextmanager
+def as_known(home: Home, import_seq: int, policies: Mapping[str, Policy], until: date) -> Iterator[Home]:
+    """Hand out a home with the facts up to an import, every table built up to a day under these policies; it is gone afterwards."""
+    with TemporaryDirectory(prefix="portfolio-verify-") as folder:
+        scratch = ScratchHome(Path(folder), as_of=end_of_day(until), archived=policies)
+        scratch.create()
+        known = pc.field("import_seq") <= import_seq
+        with scratch.lake.writing():
+            for table in (*(fact.table for fact in FACTS.values()), QUARANTINE, IMPORTS, CONTESTED):
+                rows = home.lake.read(table, None, known)
+                if len(rows):
+                    scratch.lake.append(table, rows)
+        remember_span(scratch)
+        build_all(scratch, until=until)
+        yield scratch

@@ -1,0 +1,272 @@
+"""What becomes of a recommendation: proposed, approved, rejected, expired, superseded or withdrawn.
+
+The rules are pure; `publish_recommendations` brings the book to the lake, `approve` and `reject` are a person's word. In a
+paper portfolio a tightening that rests on passed gates and is of the newest session needs nobody: the rule approves it.
+Live ones wait, loosening waits everywhere, and what is backfilled is written down but never approved.
+
+Where facts are restated, a day's recommendation may become another: it is a revision (`<id>:r2`) that supersedes the first;
+what was decided on stays as it was.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import pyarrow.compute as pc
+
+from portfolio_platform.book import recommendations as book
+from portfolio_platform.book.engine import take_log_lock
+from portfolio_platform.book.events import ConcurrencyConflict
+from portfolio_platform.book.instants import instant_text
+from portfolio_platform.book.read_models import require_name
+from portfolio_platform.book.recommendations import Recommendation, Step
+from portfolio_platform.canonical import content_hash
+from portfolio_platform.errors import DataProblem, WrongUse
+from portfolio_platform.home import Home
+from portfolio_platform.lake.derived import PORTFOLIO_EQUITY, RECOMMENDATION_STATES
+from portfolio_platform.policy.assigned import assigned_policies
+
+BY_RULE = "rule:paper-tightening"
+"""Who approved what nobody had to."""
+
+EXPIRY = "rule:expiry"
+SUPERSEDED_BY = "rule:superseded"
+EVALUATION = "rule:evaluation"
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A recommendation as the lake issued it; the content is its canonical bytes."""
+
+    id: str
+    portfolio: str
+    issued: date
+    expires: date
+    content: bytes
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What publishing did: ids by what became of them."""
+
+    proposed: tuple[str, ...]
+    approved: tuple[str, ...]
+    expired: tuple[str, ...]
+    superseded: tuple[str, ...]
+    withdrawn: tuple[str, ...]
+
+
+def approves_itself(content: Mapping[str, Any], *, live: bool) -> bool:
+    """Say whether a recommendation applies without a person: on paper, gates passed, and nothing but tightening. Pure."""
+    adjustments = content.get("adjustments") or []
+    tightens = bool(adjustments) and all(item.get("direction") == "tighten" for item in adjustments)
+    return not live and content.get("monitor_only") is False and tightens
+
+
+def steps(
+    issued: Sequence[Issued],
+    standing: Sequence[Recommendation],
+    *,
+    withdrawn: Mapping[str, str] | None = None,
+    newest_session: date,
+    today: date,
+    live: bool,
+    at: str,
+) -> list[Step]:
+    """Return what happens to one portfolio's recommendations. Pure.
+
+    Args:
+        issued: new ones, which the book does not have.
+        standing: those of the book that are open.
+        withdrawn: ids of open ones that the evaluation took back, and why.
+        newest_session: the portfolio's newest session.
+        today: the clock's day; what expires before it is over.
+        live: whether the portfolio is live.
+        at: the time, as the book writes it.
+    """
+    found: list[Step] = []
+    current = {one.id: one for one in standing}
+
+    def close(one: Recommendation, happened: str, state: book.State, by: str, reason: str) -> None:
+        after = replace(one, state=state, decided_by=by, decided_at=at, reason=reason)
+        found.append(Step(happened, one, after))
+        current.pop(one.id, None)
+
+    for new in sorted(issued, key=lambda item: (item.issued, item.id)):
+        made = _proposed(new)
+        found.append(Step(book.PROPOSED, None, made))
+        current[made.id] = made
+    for identity, reason in sorted((withdrawn or {}).items()):
+        if identity in current:
+            close(current[identity], book.WITHDRAWN, "withdrawn", EVALUATION, reason)
+    newest = max(current.values(), key=_place, default=None)
+    for one in sorted(current.values(), key=_place):
+        if date.fromisoformat(one.expires) < today:
+            close(one, book.EXPIRED, "expired", EXPIRY, f"its last day was {one.expires}")
+        elif newest is not None and one.id != newest.id:
+            close(one, book.SUPERSEDED, "superseded", SUPERSEDED_BY, f"superseded by {newest.id}")
+    fresh = {new.id for new in issued if new.issued == newest_session}
+    for one in [item for item in current.values() if item.id in fresh and approves_itself(item.said, live=live)]:
+        after = replace(one, state="approved", decided_by=BY_RULE, decided_at=at, reason="on paper, it only tightens, and its gates passed")
+        found.append(Step(book.APPROVED, one, after))
+    return found
+
+
+def publish_recommendations(home: Home, days: Sequence[date]) -> Decided:
+    """Record the recommendations issued on these days, and close those that are over; a second time nothing happens.
+
+    Raises:
+        DataProblem: a recommendation has no day of expiry, or its content is not what its hash says.
+    """
+    wanted = sorted(set(days))
+    rows = _rows(home, wanted) if wanted else []
+    newest, live = _newest_sessions(home), assigned_policies(home).live
+    done: list[Step] = []
+    now = home.clock.now()
+    with home.book.writing() as connection:
+        take_log_lock(connection)
+        everything = book.listed(connection)
+        issued = revised([_issued(row) for row in rows if row["status"] == "issued"], everything)
+        withdrawn = taken_back(rows, everything)
+        for portfolio in sorted({one.portfolio for one in issued} | {one.portfolio for one in everything if one.is_open}):
+            done += steps(
+                [one for one in issued if one.portfolio == portfolio],
+                [one for one in everything if one.portfolio == portfolio and one.is_open],
+                withdrawn=withdrawn,
+                newest_session=newest.get(portfolio, date.min),
+                today=home.today,
+                live=portfolio in live,
+                at=instant_text(now),
+            )
+        book.record(connection, done, at=now)
+    return Decided(*(tuple(step.after.id for step in done if step.type == kind) for kind in _TOLD))
+
+
+def revised(issued: Sequence[Issued], held: Sequence[Recommendation]) -> list[Issued]:
+    """Return what the book does not have yet: new ones, and those whose content is another now, as revisions. Pure."""
+    newest: dict[str, Recommendation] = {}
+    for one in sorted(held, key=_place):
+        newest[_unrevised(one.id)] = one
+    found = []
+    for new in issued:
+        before = newest.get(new.id)
+        if before is None:
+            found.append(new)
+        elif before.content_hash != new.content_hash:
+            found.append(replace(new, id=f"{new.id}:r{_revision(before.id) + 1}"))
+    return found
+
+
+def taken_back(rows: Sequence[Mapping[str, Any]], held: Sequence[Recommendation]) -> dict[str, str]:
+    """Return why open ones are taken back: the evaluation withdrew them, or issues none on their day any more. Pure."""
+    named = {row["recommendation_id"]: row["day"] for row in rows if row["status"] == "withdrawn"}
+    silent = {(row["portfolio"], row["day"].isoformat()) for row in rows if row["status"] != "issued"}
+    found = {}
+    for one in held:
+        if one.is_open and _unrevised(one.id) in named:
+            found[one.id] = f"the evaluation of {named[_unrevised(one.id)]} took it back"
+        elif one.is_open and (one.portfolio, one.issued) in silent:
+            found[one.id] = "its facts were restated, and it is issued no more"
+    return found
+
+
+_TOLD = (book.PROPOSED, book.APPROVED, book.EXPIRED, book.SUPERSEDED, book.WITHDRAWN)
+
+
+def approve(home: Home, identity: str, *, by: str, reason: str, expected_hash: str) -> Recommendation:
+    """Approve a recommendation, naming the hash of what is approved.
+
+    Raises:
+        WrongUse: there is none with this id, or name, reason or hash is missing.
+        ConcurrencyConflict: it is not proposed any more, it has expired, or its content has another hash.
+    """
+    return _decide(home, identity, "approved", by, reason, expected_hash)
+
+
+def reject(home: Home, identity: str, *, by: str, reason: str, expected_hash: str) -> Recommendation:
+    """Reject a recommendation, naming the hash of what is rejected. Raises as `approve` does."""
+    return _decide(home, identity, "rejected", by, reason, expected_hash)
+
+
+def refusal(one: Recommendation, today: date, expected_hash: str) -> str:
+    """Say why a recommendation can be decided on no more; empty where it can. Pure."""
+    if one.state != "proposed":
+        what = f"{one.id} is {one.state} already"
+        return f"{what}, by {one.decided_by} at {one.decided_at}{f' ({one.reason})' if one.reason else ''}"
+    if date.fromisoformat(one.expires) < today:
+        return f"{one.id} has expired: its last day was {one.expires}"
+    if one.content_hash != expected_hash:
+        return f"{one.id} has the hash {one.content_hash}, not {expected_hash}; look at it again before deciding"
+    return ""
+
+
+def _decide(home: Home, identity: str, state: book.State, by: str, reason: str, expected_hash: str) -> Recommendation:
+    by = require_name(by)
+    if by.startswith("rule:"):
+        raise WrongUse(f"{by!r} is how a rule signs; give your own name")
+    if not reason.strip():
+        raise WrongUse("a decision wants a reason; say why")
+    now = home.clock.now()
+    with home.book.writing() as connection:
+        take_log_lock(connection)
+        before = book.by_id(connection, identity)
+        why_not = refusal(before, home.today, expected_hash)
+        if why_not:
+            raise ConcurrencyConflict(why_not)
+        after = replace(before, state=state, decided_by=by, decided_at=instant_text(now), reason=reason.strip())
+        happened = book.APPROVED if state == "approved" else book.REJECTED
+        book.record(connection, [Step(happened, before, after)], at=now)
+        return book.by_id(connection, identity)
+
+
+def _proposed(new: Issued) -> Recommendation:
+    made = Recommendation(
+        id=new.id,
+        portfolio=new.portfolio,
+        issued=new.issued.isoformat(),
+        expires=new.expires.isoformat(),
+        mode="",
+        content=new.content,
+        content_hash=new.content_hash,
+    )
+    return replace(made, mode=str(made.said.get("mode") or ""))
+
+
+def _place(one: Recommendation) -> tuple[str, int]:
+    return one.issued, _revision(one.id)
+
+
+_REVISION = re.compile(r":r(\d+)$")
+
+
+def _revision(identity: str) -> int:
+    found = _REVISION.search(identity)
+    return int(found[1]) if found else 1
+
+
+def _unrevised(identity: str) -> str:
+    return _REVISION.sub("", identity)
+
+
+def _issued(row: Mapping[str, Any]) -> Issued:
+    identity, content = row["recommendation_id"], (row["content"] or "").encode()
+    if row["expires"] is None or not content:
+        raise DataProblem(f"recommendation {identity!r} has no content or no last day; build the recommendations again")
+    if content_hash(content) != row["content_hash"]:
+        raise DataProblem(f"recommendation {identity!r} has other content than its hash says; build the recommendations again")
+    return Issued(identity, row["portfolio"], row["issued"] or row["day"], row["expires"], content, row["content_hash"])
+
+
+def _rows(home: Home, days: Sequence[date]) -> list[dict[str, Any]]:
+    first, last = min(days).isoformat()[:7], max(days).isoformat()[:7]
+    where = pc.field("day").isin(list(days))
+    rows: list[dict[str, Any]] = home.lake.read(RECOMMENDATION_STATES, None, where, from_month=first, to_month=last).to_pylist()
+    return rows
+
+
+def _newest_sessions(home: Home) -> dict[str, date]:
+    rows = home.lake.read(PORTFOLIO_EQUITY, ["portfolio", "day"])
+    return {row["portfolio"]: row["day_max"] for row in rows.group_by("portfolio").aggregate([("day", "max")]).to_pylist()}
