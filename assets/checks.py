@@ -85,3 +85,25 @@ def identities(context: dg.AssetCheckExecutionContext, platform: Platform) -> It
         if result.failures:
             shown["failures"] = dg.MetadataValue.md("\n".join(f"- {text}" for text in result.failures))
         yield dg.AssetCheckResult(asset_key=IDENTITIES[name], check_name=f"{name}_identity", passed=result.success, metadata=shown)
+
+
+@dg.asset_check(
+    asset="sample_sufficiency",
+    name="sample_gates",
+    description="Whether the samples of the newest sessions suffice, by gate class, and whether every verdict is what its expectations "
+    "say. It warns: a gate that fails makes what rests on it monitor-only, and stops nothing.",
+)
+def sample_gates(platform: Platform) -> dg.AssetCheckResult:
+    """Run the gates' suites over the newest sessions; every day's verdicts are rows of the asset."""
+    from portfolio_platform.diagnostics.pipeline.gates import check_newest
+
+    checked = check_newest(platform.open())
+    rows: list[dict[str, Any]] = [
+        {"gate class": item.kind, "gate": item.gate, "metric": item.metric, "stopped": item.stopped} for item in checked.counts
+    ]
+    shown: dict[str, Any] = {"verdicts": checked.rows, "stopped": checked.stopped, "disagreements": len(checked.disputed)}
+    if rows:
+        shown["by_gate"] = dg.MetadataValue.table([dg.TableRecord(row) for row in rows])
+    passed = checked.success
+    severity = dg.AssetCheckSeverity.ERROR if checked.disputed else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(passed=passed, severity=severity, metadata=shown)

@@ -134,5 +134,3 @@ def build_recommendations(partitions: dg.DailyPartitionsDefinition) -> dg.Assets
 
 def _days(context: dg.AssetExecutionContext) -> list[date]:
     return [date.fromisoformat(key) for key in context.partition_keys]
-
-

@@ -11,10 +11,10 @@ import dagster as dg
 # Dagster's half million objects live as long as the process: no later collection need look at them again
 gc.freeze()
 
-from assets import checks, diagnostics, ledger, monitor
+from assets import checks, diagnostics, ledger, monitor, signals
 from portfolio_platform.home import Home
 from resources.platform import Platform
-from sensors import inbox, jobs, schedules
+from sensors import breaches, inbox, jobs, operator_jobs, operators, schedules
 
 # single-run backfills are beta in this version and pinned with it; the warning would greet every command
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -24,13 +24,27 @@ def build_definitions(home: Home | None = None) -> dg.Definitions:
     """Return the definitions over a home; without one, over the home that the environment names."""
     chosen = home or Home.from_environment()
     partitions = monitor.daily_partitions(chosen)
-    reports = monitor.build_monitor_reports(partitions)
+    daily: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        monitor.day_inputs(partitions),
+        monitor.build_monitor_reports(partitions),
+        monitor.build_recommendations(partitions),
+    ]
     return dg.Definitions(
-        assets=[ledger.facts, ledger.accounting, diagnostics.concentration_metrics, diagnostics.drawdown_state, reports],
-        asset_checks=[checks.expectations, checks.identities],
-        jobs=jobs.build_jobs(),
-        schedules=[schedules.daily_monitor_schedule],
-        sensors=[inbox.inbox_sensor],
+        assets=[*ledger.ASSETS, *signals.ASSETS, *diagnostics.ASSETS, monitor.alerts, *daily],
+        asset_checks=[checks.expectations, checks.identities, checks.sample_gates],
+        jobs=[*jobs.build_jobs(), *operator_jobs.build_operator_jobs(), operators.deliver_alerts],
+        schedules=[
+            schedules.daily_monitor_schedule,
+        ],
+        sensors=[
+            inbox.inbox_sensor,
+            *breaches.build_breach_sensors(),
+            operators.operator_alerts,
+            operators.failed_runs,
+            operators.finished_runs,
+            operators.heartbeat,
+            operators.restated_reports,
+        ],
         resources={"platform": Platform(home=str(chosen.root))},
         executor=dg.in_process_executor,
     )

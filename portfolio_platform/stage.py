@@ -33,6 +33,8 @@ class Stage:
         compute: a pure reading of home and policies: rows of each table with ``plan.first <= day <= plan.until``.
         facts: facts that it reads and that no stage upstream reads.
         begin: the earliest day whose rows a plan may change, where that can be before the plan's first day; it may only move it back.
+        settles: whether what `begin` reaches back for says nothing new of the days before the plan: a row of an earlier day is
+            completed by something that is dated later, and readers of the earlier day leave it out.
         quarantine: whether it reads what is set aside, which no build upstream follows.
     """
 
@@ -42,6 +44,7 @@ class Stage:
     compute: Compute
     facts: tuple[Fact, ...] = ()
     begin: Callable[[Home, Plan], date] | None = None
+    settles: bool = False
     quarantine: bool = False
 
 
@@ -73,6 +76,6 @@ def plan_stage(home: Home, stage: Stage, policies: Assigned, restate_from: date 
     plan = plan_downstream(home.lake, stage.name, stage.upstreams, policies.hash, home.first_day, begin)
     if plan is None:
         return None
-    # what is built downstream sees the earlier day too: it is the plan that is recorded
     first = plan.first if stage.begin is None else min(plan.first, stage.begin(home, plan))
-    return Plan(first, plan.until, max(plan.import_seq, newest), plan.upstreams)
+    # what is built downstream sees the earlier day too, unless nothing was said of it that was not known then
+    return Plan(first, plan.until, max(plan.import_seq, newest), plan.upstreams, changed=plan.first if stage.settles else first)

@@ -9,6 +9,7 @@ from resources.platform import Platform
 @dg.sensor(
     job_name="refresh",
     minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts a refresh when complete files wait in the home's inbox.",
 )
 def inbox_sensor(platform: Platform) -> dg.RunRequest | dg.SkipReason:

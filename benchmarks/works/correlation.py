@@ -14,7 +14,7 @@ from benchmarks.generate import PORTFOLIOS
 from benchmarks.measure import alternate, seconds, wall
 from benchmarks.platform_run import parquet_to_results, read_facts
 from benchmarks.registry import Bench, Row, benchmark
-from portfolio_platform.diagnostics.correlation import analysis, context, matrices, stacking
+from portfolio_platform.diagnostics.correlation import analysis, matrices, stacking
 from portfolio_platform.diagnostics.correlation.returns import Book, Closes, Observed, Stretch, stretches
 from portfolio_platform.diagnostics.correlation.tables import cohorts, read_closes
 from portfolio_platform.diagnostics.session_keys import day_numbers
@@ -97,11 +97,6 @@ def _apart(closes: Closes, book: Book, policy: CorrelationPolicy, every: int = 3
     return most
 
 
-def _without_context(policy: CorrelationPolicy) -> CorrelationPolicy:
-    """Return a policy under which turbulence is never asked for."""
-    return policy.model_copy(update={"turbulence_minimum": 10**9})
-
-
 @benchmark("correlation", sizes=("M",), order=60)
 def correlation(bench: Bench, size: str) -> Iterator[Row]:
     """Measure correlations, then all of D3, on generated books."""
@@ -123,12 +118,7 @@ def correlation(bench: Bench, size: str) -> Iterator[Row]:
         (same and slow >= FASTER_PAIRS * fast) if size != "S" else None,
         f"{what}; equal to {apart:.0e}",
     )
-    kept = context.absorption_ratios
-    try:
-        context.absorption_ratios = lambda stretch, book, share: np.full(stretch.members.size, np.nan)
-        (core,) = alternate(lambda: analysis.correlation_stacking(closes, book, _without_context(policy)), runs=3)
-    finally:
-        context.absorption_ratios = kept
+    (core,) = alternate(lambda: analysis.correlation_stacking(closes, book, policy, with_context=False), runs=3)
     whole = wall(lambda: analysis.correlation_stacking(closes, book, policy))
     goal, met = (f"below {WHOLE_GOAL:g} s", core < WHOLE_GOAL) if size != "S" else ("", None)
     yield Row(f"score, ratio with interval, heat and buckets, {size}", seconds(core), goal=goal, met=met, note=what)
@@ -144,8 +134,8 @@ def _one_more(closes: Closes, book: Book, policy: CorrelationPolicy, whole: floa
     named = {name: getattr(book, name)[last] for name in ("portfolio", "day", "equity", "status")}
     by_row = {name: getattr(book, name)[rows] for name in ("symbol", "net", "long_risk", "short_risk")}
     alone = replace(book, start=np.concatenate(([0], np.cumsum(sizes))), **named, **by_row)
-    (one,) = alternate(lambda: analysis.correlation_stacking(closes, alone, policy), runs=3)
-    return Row("  the newest session alone", seconds(one), "all sessions, without context", seconds(whole), one / whole)
+    (one,) = alternate(lambda: analysis.correlation_stacking(closes, alone, policy, with_context=False), runs=3)
+    return Row("  the newest session alone", seconds(one), "all sessions", seconds(whole), one / whole)
 
 
 @benchmark("stack_ratio", order=61)

@@ -25,6 +25,7 @@ TITLE = 140
 FIELD = 400
 _CONTRIBUTORS = 5
 _BARE = str.maketrans({"<": "‹", ">": "›", "@": "＠", "`": "'", "*": "∗", "[": "(", "]": ")", "|": "¦", "~": "∼", "\\": "∖", "#": "＃"})
+_COMPARISONS = {">=": "≥", "<=": "≤", ">": "above", "<": "below"}
 _OPENING = {"fired": "New", "escalated": "Worse", "repeated": "Still firing", "resolved": "Over"}
 
 
@@ -138,7 +139,7 @@ def _facts(said: Mapping[str, Json]) -> Iterable[Line]:
     if observed != NULL:
         over = _text(said, "lookback") or "session"
         since = f", since {_text(said, 'window_start')}" if _text(said, "window_start") else ""
-        yield Line("Observed", f"{observed} against {_text(said, 'comparison')} {figure(said, 'threshold')} (over {over}{since})")
+        yield Line("Observed", f"{observed} against {threshold(said)} (over {over}{since})")
     yield Line("Who", contributors(_text(said, "contributors")))
     if said.get("room") is not None:
         yield Line("Room", f"{figure(said, 'room')} to the next limit")
@@ -189,6 +190,12 @@ def figure(said: Mapping[str, Json], name: str) -> str:
         return formatted(float(value), _text(said, "unit")) if isinstance(value, (str, int)) else NULL
     except ValueError:
         return NULL
+
+
+def threshold(said: Mapping[str, Json]) -> str:
+    """Return the threshold and its bad side: '≥ 30.0 %'."""
+    comparison = _text(said, "comparison")
+    return f"{_COMPARISONS.get(comparison, comparison)} {figure(said, 'threshold')}".strip()
 
 
 def contributors(text: str, most: int = _CONTRIBUTORS) -> str:

@@ -111,14 +111,14 @@ def _who(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(alert: "Alert", history: list[dict[str, Any]], remarks: "list[Annotation]") -> None:
-    from portfolio_platform.alerts.message import contributors, figure, sureness
+    from portfolio_platform.alerts.message import contributors, figure, sureness, threshold
 
     said = alert.said
     table = Table(show_header=False, title=plain(alert.id), title_justify="left")
     rows = {
         "what": said.get("sentence"),
         "state": f"{alert.state}, {alert.severity}, revision {alert.revision}",
-        "observed": f"{figure(said, 'observed')} against {said.get('comparison') or ''} {figure(said, 'threshold')}"
+        "observed": f"{figure(said, 'observed')} against {threshold(said)}"
         if said.get("observed") is not None
         else "",
         "window": ", ".join(str(said[name]) for name in ("lookback", "window_start") if said.get(name)),

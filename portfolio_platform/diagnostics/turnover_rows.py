@@ -1,7 +1,7 @@
 """From fills and round trips to the arrays of D5, and from its figures to rows. Pure: tables in, arrays and tables out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,19 +19,22 @@ from portfolio_platform.ledger.inputs import Reference, encode, key_fills
 Int64 = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 NO_SESSION = -1
+BEFORE_ALL = -(1 << 40)
 
 
 @dataclass(frozen=True)
 class Sessions:
-    """The sessions of each portfolio as day numbers, ascending."""
+    """The sessions of each portfolio as day numbers, ascending; ``after`` is the day of the session before them, where there is one."""
 
     days: Mapping[str, Int64]
+    after: Mapping[str, int] = field(default_factory=dict)
 
     def number(self, portfolio: str, day: Int64) -> Int64:
-        """Return the session that each day counts in: itself, or the next one; `NO_SESSION` after the last."""
-        mine = self.days.get(portfolio, np.empty(0, np.int64))
+        """Return the session that each day counts in: itself, or the next one; `NO_SESSION` after the last, and up to ``after``."""
+        mine = self.days[portfolio]
         found = np.searchsorted(mine, day)
-        return np.where(found < mine.size, found, NO_SESSION).astype(np.int64)
+        inside = (found < mine.size) & (day > self.after.get(portfolio, BEFORE_ALL))
+        return np.where(inside, found, NO_SESSION).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def traded(fills: pa.Table, trips: pa.Table, rates: pa.Table, known: Reference, 
 
     ``fills`` has `ledger.inputs.FILL_COLUMNS` and order_id; ``trips`` rows of `round_trips` (portfolio, day, method,
     closing_row_id, quantity); ``rates`` rows of `cash_balances` (portfolio, day, currency, fx_rate): a fill is converted
-    at its session's rate, as the ledger converts its cash. Fills after a portfolio's last session are left out.
+    at its session's rate, as the ledger converts its cash. Fills of no session are left out.
     """
     arrays, keys, _ = key_fills(fills, known, None)
     multiplier = np.array([known.multiplier.get(name, 1.0) for name in keys.symbol.tolist()], np.float64)
@@ -82,7 +85,8 @@ def traded(fills: pa.Table, trips: pa.Table, rates: pa.Table, known: Reference, 
         session = sessions.number(portfolio, day_number(arrays.ts[at]))
         at, session = at[session != NO_SESSION], session[session != NO_SESSION]
         position = arrays.position[at]
-        rate = _rates(rates.filter(pc.equal(rates["portfolio"], portfolio)), days, keys.currency, position, session)
+        of_cash = rates.filter(pc.equal(rates["portfolio"], portfolio))
+        rate = _rates(of_cash, sessions.number(portfolio, _days(of_cash["day"])), days.size, keys.currency)[position, session]
         symbols = sorted(set(keys.symbol[position].tolist()))
         rank = {name: place for place, name in enumerate(symbols)}
         symbol = np.array([rank.get(name, -1) for name in keys.symbol.tolist()], np.int64)[position]
@@ -112,15 +116,14 @@ def _by_time(ts: Int64, value: npt.NDArray[np.float64], fee: npt.NDArray[np.floa
     return order
 
 
-def _rates(rates: pa.Table, days: Int64, currency: npt.NDArray[np.object_], position: Int64, session: Int64) -> npt.NDArray[np.float64]:
-    """Return the rate of each fill's currency in its session, NaN where there is none."""
+def _rates(rates: pa.Table, session: Int64, size: int, currency: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
+    """Return the rate of each position's ``currency`` in each session, NaN where there is none."""
     code, names = encode(rates["currency"])
-    table = np.full((len(names) + 1, days.size), np.nan)
-    at = np.searchsorted(days, _days(rates["day"]))
-    table[code, at] = rates["fx_rate"].to_numpy(zero_copy_only=False).astype(np.float64)
+    table = np.full((len(names) + 1, size), np.nan)
+    inside = session != NO_SESSION
+    table[code[inside], session[inside]] = rates["fx_rate"].to_numpy().astype(np.float64)[inside]
     rank = {name: place for place, name in enumerate(names)}
-    row = np.array([rank.get(name, len(names)) for name in currency.tolist()] or [0], np.int64)
-    return np.asarray(table[row[position], session], np.float64)
+    return table[np.array([rank.get(name, len(names)) for name in currency.tolist()], np.int64)]
 
 
 def _days(column: pa.ChunkedArray) -> Int64:

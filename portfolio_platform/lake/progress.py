@@ -76,16 +76,20 @@ def newest_import_of(lake: Lake, facts: Iterable[Fact]) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a build of a table downstream has to do: days from ``first`` to ``until``, on these builds upstream."""
+    """What a build of a table downstream has to do: days from ``first`` to ``until``, on these builds upstream.
+
+    ``changed`` is the earliest day about which the build says something new, where that is later than the first it writes.
+    """
 
     first: date
     until: date
     import_seq: int
     upstreams: Mapping[str, int]
+    changed: date | None = None
 
     def done(self, name: str, policy_hash: str) -> Progress:
         """Return the progress to record once the build is written."""
-        return Progress(name, self.until, self.first, self.import_seq, policy_hash, self.upstreams)
+        return Progress(name, self.until, self.changed or self.first, self.import_seq, policy_hash, self.upstreams)
 
 
 def plan_downstream(

@@ -22,7 +22,7 @@ from portfolio_platform.lake import derived
 from portfolio_platform.lake.arrays import assemble, day_column, month_column, named, number_column
 from portfolio_platform.lake.facts import UNCLASSIFIED
 from portfolio_platform.ledger.fixed_point import Float64, Int64, to_floats
-from portfolio_platform.ledger.inputs import encode
+from portfolio_platform.ledger.inputs import encode, factorize
 
 COMPONENTS = ("cash", "fx", "position")
 CASH, FX, POSITION = range(3)
@@ -81,12 +81,21 @@ def _coded(table: pa.Table, columns: tuple[str, ...]) -> _Coded:
         code, names = encode(table[name])
         combined = combined * max(len(names), 1) + code
         parts.append(names)
-    used, code = np.unique(combined, return_inverse=True)
+    code, used = _distinct(combined)
     rest, columns_of = used, []
     for names in reversed(parts):
         rest, place = np.divmod(rest, max(len(names), 1))
         columns_of.append([names[k] for k in place.tolist()])
-    return _Coded(code.astype(np.int64), tuple(zip(*reversed(columns_of), strict=True)))
+    return _Coded(code, tuple(zip(*reversed(columns_of), strict=True)))
+
+
+def _distinct(values: Int64) -> tuple[Int64, Int64]:
+    """Return codes into the distinct values, and these, ascending: by hashing, since values repeat."""
+    code, found = factorize(values)
+    order = np.argsort(found)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(order.size)
+    return rank[code], found[order]
 
 
 def _names(*tables: _Coded) -> _Names:
@@ -244,7 +253,7 @@ def _parts(tables: Tables, positions: _Names, of_lots: Int64, of_trips: Int64, s
         session = sessions.number(table)
         rows = np.flatnonzero(wanted & (session >= 0))
         key = owner[rows] * sessions.day.size + session[rows]
-        both, inverse = np.unique(key * max(tags.size, 1) + tags.find(named_by)[rows], return_inverse=True)
+        inverse, both = _distinct(key * max(tags.size, 1) + tags.find(named_by)[rows])
         keys.append(both // max(tags.size, 1))
         tag.append(both % max(tags.size, 1))
         size.append(np.bincount(inverse, np.abs(to_floats(table["quantity"]))[rows], minlength=both.size))

@@ -234,11 +234,10 @@ def _quality(inputs: Inputs, place: int, aside: SetAside) -> Content:
         findings.append(f"The return of this session is null: {inputs.reason[place]}.")
     if inputs.equity.column("flow_at_end")[place]:
         findings.append("The day's flow was counted at its end: it was too large for the capital before it.")
-    oldest = inputs.policies.default.accounting.max_mark_age
     late = {
         f"{positions.column('symbol')[row]} ({age} sessions)"
         for row in span
-        if isinstance(age := positions.column("mark_age")[row], int) and age > oldest
+        if isinstance(age := positions.column("mark_age")[row], int) and age > inputs.max_mark_age
     }
     fresh = 1.0 - stale / gross if isinstance(gross, float) and isinstance(stale, float) and gross else None
     return {

@@ -12,7 +12,6 @@ from portfolio_platform.lake import derived
 from portfolio_platform.monitor.details import DETAILS, Detail
 from portfolio_platform.monitor.figures import DIAGNOSTICS
 from portfolio_platform.monitor.frames import Frame, Sessions
-from portfolio_platform.policy.assigned import Assigned
 
 ATTRIBUTED = {"pnl_by_strategy": ("strategy",), "pnl_by_symbol": ("symbol",)}
 ATTRIBUTED_ROWS = 6
@@ -42,11 +41,11 @@ class Tables:
 class Inputs:
     """The tables by session."""
 
-    def __init__(self, tables: Tables, policies: Assigned) -> None:
+    def __init__(self, tables: Tables, max_mark_age: int) -> None:
         """Line everything up; nothing is read from here on."""
         self.sessions = Sessions(tables.equity)
         line = self._line
-        self.policies = policies
+        self.max_mark_age = max_mark_age
         self.equity = line(self.sessions.table, derived.PORTFOLIO_EQUITY)
         self.drawdown = line(tables.drawdown, derived.DRAWDOWN_STATE)
         self.diagnostics = {name: line(tables.diagnostics[name], table) for name, (table, _) in DIAGNOSTICS.items()}

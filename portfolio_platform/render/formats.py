@@ -5,10 +5,12 @@ Numbers are rounded for reading; `exact` gives what the report holds. Nothing he
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
-from portfolio_platform.monitor.report import Figure, Position
+from portfolio_platform.monitor.alerts.sentences import formatted
+from portfolio_platform.monitor.report import Figure
 from portfolio_platform.render.text import one_line
 
 NULL = "–"
@@ -17,7 +19,8 @@ ARROWS = "▲▼"
 UNCHANGED, ALMOST_UNCHANGED = "=", "≈ 0"
 NOISE = 1e-12
 WHOLE_FROM = 10_000.0
-PERCENT, MONEY, COUNT, RATIO, SIGMA = "fraction", "base currency", "count", "1", "sigma"
+PERCENT, MONEY, COUNT, RATIO, SIGMA, PROBABILITY = "fraction", "base currency", "count", "1", "sigma", "probability"
+SESSIONS_A_YEAR = 252
 Tone = Literal["better", "worse", ""]
 Over = Literal["day", "week"]
 
@@ -31,11 +34,16 @@ _DIGITS = {
     "high_water_mark": 4,
     "hhi": 3,
     "hhi_normalised": 3,
+    "brier": 3,
 }
-_BETTER_UP = frozenset({"equity", "unit_value", "daily_return", "sharpe_60", "high_water_mark", "fresh_coverage", "coverage"})
+_BETTER_UP = frozenset(
+    {"equity", "unit_value", "daily_return", "sharpe_60", "high_water_mark", "coverage"}
+    | {"effective_bets", "hit_rate"}
+)
 _BETTER_DOWN = frozenset(
     {"drawdown", "control_drawdown", "under_water_days", "velocity_1", "velocity_5", "velocity_20", "z_5", "acceleration"}
-    | {"mdd_severity", "cdar_95", "stale_positions"}
+    | {"mdd_severity", "cdar_95", "stale_positions", "imputed_share", "imputed_positions", "beyond_stop", "stack_ratio"}
+    | {"missed_rate", "rejection_rate", "cost_bps", "cost_drag_bps", "gap", "brier"}
 )
 _QUANTITY = re.compile(r"(-?)(\d+)(\.\d+)?")
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -111,6 +119,8 @@ def value(figure: Figure, currency: str = "") -> str:
         return money(figure.value, currency)
     if figure.unit == COUNT:
         return count(figure.value)
+    if figure.unit == PROBABILITY:
+        return formatted(figure.value, PROBABILITY)
     text = number(figure.value, 2 if digits is None else digits)
     return f"{text} σ" if figure.unit == SIGMA else text if figure.unit == RATIO else f"{text} {one_line(figure.unit)}"
 
@@ -165,9 +175,41 @@ def exact(number_held: float | int | str | None) -> str:
     return NULL if number_held is None else one_line(str(number_held))
 
 
-def mark(position: Position) -> str:
+def mark(row: Mapping[str, Any]) -> str:
     """Return a position's mark, and in words what it rests on where that is not today's bar."""
-    text = price(position.mark)
-    if position.mark_source != "bar":
-        text += f" (≈ last {one_line(position.mark_source)})"
-    return f"{text}, {position.mark_age} sessions old" if position.mark_age else text
+    text = price(row.get("mark"))
+    source, age = row.get("mark_source"), row.get("mark_age")
+    if source != "bar":
+        text += f" (≈ last {one_line(str(source))})" if source else ""
+    return f"{text}, {age} sessions old" if age else text
+
+
+def measured(number_held: float | None, unit: str, currency: str = "") -> str:
+    """Return a number of an alert or a detail in its unit, as the alert's own sentence writes it; money as everywhere."""
+    if unit == MONEY:
+        return money(number_held, currency)
+    known = unit in (PERCENT, RATIO, SIGMA, PROBABILITY, COUNT, "bps", "R") or unit.startswith(PERCENT)
+    text = formatted(number_held, unit)
+    return text if known or not unit or text == NULL else f"{text} {one_line(unit)}"
+
+
+def moved(number_held: float | None, unit: str, currency: str = "") -> str:
+    """Return a change with its sign, '+2.0 pp' where the unit is a share; an en dash where there is none."""
+    if number_held is None or not math.isfinite(number_held):
+        return NULL
+    text = measured(abs(number_held), unit, currency)
+    text = text.replace(" %", " pp") if unit.startswith(PERCENT) else text
+    if not _has_digits(text):
+        return UNCHANGED
+    return f"{MINUS if number_held < 0.0 else '+'}{text}"
+
+
+def how_long(sessions: float | None) -> str:
+    """Return how long a number of sessions is: 'about 58 sessions', 'about 2.5 years' from a year on."""
+    if sessions is None or not math.isfinite(sessions):
+        return NULL
+    whole = max(1, math.ceil(sessions - NOISE))
+    if whole > SESSIONS_A_YEAR:
+        years = whole / SESSIONS_A_YEAR
+        return f"about {number(years, 1 if years < 10.0 else 0)} years"
+    return f"about {whole} {'session' if whole == 1 else 'sessions'}"

@@ -106,5 +106,6 @@ SIGNALS = Stage(
     compute,
     facts=(SIGNAL_FACT, INTENTS, PLAYBOOK_EXPECTATIONS),
     begin=begin,
+    settles=True,  # outcomes and fills count from their own day on
 )
 STAGES: tuple[Stage, ...] = (SIGNALS,)

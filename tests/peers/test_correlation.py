@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from portfolio_platform.diagnostics.correlation import stacking
 from portfolio_platform.diagnostics.correlation.analysis import Scratch, correlate, correlation_stacking
 from portfolio_platform.diagnostics.correlation.buckets import partition
 from portfolio_platform.diagnostics.correlation.context import turbulence
@@ -66,5 +67,5 @@ def test_an_identity_target_misses_a_stack_that_the_constant_one_sees() -> None:
     ours = correlation_stacking(closes, book_of(closes, [(FIRST + 60, dict.fromkeys(closes.symbols, 1.0))]), POLICY)
     # the plain mean of the sample's correlations is what shrinkage toward it keeps
     mean = np.corrcoef(returns, rowvar=False)[np.triu_indices(10, 1)].mean()
-    assert ours.figures[0, 4] == pytest.approx(mean)
+    assert ours.figures[0, stacking.MEAN] == pytest.approx(mean)
     assert theirs[np.triu_indices(10, 1)].mean() < mean

@@ -110,10 +110,13 @@ def correlate(stretch: Stretch, window: int, symbols: int, scratch: Scratch) -> 
     return Correlated(stretch, mean, scale, table, place_of)
 
 
-def correlation_stacking(closes: Closes, book: Book, policy: CorrelationPolicy, remembered: Int64 | None = None) -> Stacked:
+def correlation_stacking(
+    closes: Closes, book: Book, policy: CorrelationPolicy, remembered: Int64 | None = None, *, with_context: bool = True
+) -> Stacked:
     """Return score, ratio, interval, buckets and context of every session of a book.
 
     ``remembered`` (portfolios, symbols) is the bucket of each symbol on the session before each portfolio's first one.
+    Absorption ratio and turbulence, which take longer than all the rest, may be left out.
     """
     out = Stacked.empty(book)
     chosen = (book.status == OK) & (np.diff(book.start) > 0)
@@ -126,7 +129,8 @@ def correlation_stacking(closes: Closes, book: Book, policy: CorrelationPolicy, 
         found = [correlate(stretch, policy.window, len(closes.symbols), scratch) for stretch in block]
         for correlated in found:
             _stack(correlated, book, policy, out, paths)
-            _context(closes, correlated.stretch, book, policy, out)
+            if with_context:
+                _context(closes, correlated.stretch, book, policy, out)
         _bucket(found, book, policy, memory, out)
     _intervals(paths, policy, out)
     _without_sample(book, chosen & (out.observed.count < policy.minimum), out)

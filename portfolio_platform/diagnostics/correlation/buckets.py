@@ -132,6 +132,61 @@ def _components(one: Any, two: Any, comp: Any, held: int, sizes: Any) -> None:  
 
 
 @njit(cache=True)
+def _linked(
+    table: Any, local: Any, size: int, before: Any, shrunk: tuple[float, float], levels: tuple[float, float], one: Any, two: Any
+) -> int:  # pragma: no cover - compiled
+    """Put down the pairs that may share a bucket: at the join level, or at the leave level and together before; return how many."""
+    keep, target = shrunk
+    join, leave = levels
+    edges = 0
+    for a in range(local.size - 1):
+        base = local[a] * (2 * size - local[a] - 1) // 2 - local[a] - 1
+        for b in range(a + 1, local.size):
+            rho = keep * table[base + local[b]] + target
+            if rho >= leave and (rho >= join or (before[a] >= 0 and before[a] == before[b])):
+                one[edges], two[edges] = a, b
+                edges += 1
+    return edges
+
+
+@njit(cache=True)
+def _square(table: Any, place: Any, size: int, keep: float, target: float, out: Any) -> None:  # pragma: no cover - compiled
+    """Fill the shrunk correlations of the symbols at these places."""
+    for a in range(place.size):
+        base = place[a] * (2 * size - place[a] - 1) // 2 - place[a] - 1
+        for b in range(a + 1, place.size):
+            out[a, b] = out[b, a] = keep * table[base + place[b]] + target
+
+
+@njit(cache=True)
+def _session(
+    table: Any, local: Any, size: int, before: Any, shrunk: tuple[float, float], levels: tuple[float, float], group: Any, tight: Any
+) -> None:  # pragma: no cover - compiled
+    """Fill the buckets of the symbols at these places (those that move), and their tightness at their first."""
+    held = local.size
+    for a in range(held):
+        group[a], tight[a] = a, np.nan
+    one, two = np.empty(held * (held - 1) // 2, np.int64), np.empty(held * (held - 1) // 2, np.int64)
+    edges = _linked(table, local, size, before, shrunk, levels, one, two)
+    if edges == 0:
+        return
+    comp, sizes, joined = np.empty(held, np.int64), np.empty(held, np.int64), np.empty(held, np.int64)
+    _components(one[:edges], two[:edges], comp, held, sizes)
+    for head in range(held):
+        if comp[head] != head or sizes[head] < 2:
+            continue
+        count = 0
+        for a in range(head, held):
+            if comp[a] == head:
+                joined[count] = a
+                count += 1
+        members = joined[:count]
+        square = np.empty((count, count))
+        _square(table, local[members], size, shrunk[0], shrunk[1], square)
+        _component(square, members, before, levels[0], levels[1], group, tight)
+
+
+@njit(cache=True)
 def bucket_sessions(
     members: Int64,
     start: Int64,
@@ -150,54 +205,23 @@ def bucket_sessions(
     """Fill each row's bucket, the code of its first symbol, for consecutive sessions of one portfolio, and the buckets' tightness.
 
     ``memory`` (all symbols) is yesterday's bucket of each symbol, -1 for none, and is brought up to the last session.
-    ``tightness``, a bucket's smallest correlation, stands at the row of its first symbol. ``levels`` are join and leave.
+    ``tightness``, a bucket's smallest correlation, stands at the row of its first symbol. ``levels`` are join and leave. A
+    symbol that does not move stands alone: the target of the shrinkage is no correlation of its own.
     """
-    join, leave = levels
-    size, most = scale.shape[1], 0
+    size = scale.shape[1]
     for m in range(members.size):
-        most = max(most, start[members[m] + 1] - start[members[m]])
-    before, comp, group = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
-    sizes, joined, local = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
-    tight, square = np.empty(most), np.empty((most, most))
-    one, two = np.empty(most * (most - 1) // 2, np.int64), np.empty(most * (most - 1) // 2, np.int64)
-    for m in range(members.size):
-        k, low = window[m], start[members[m]]
-        held = start[members[m] + 1] - low
-        keep, target = 1.0 - shrinkage[m], shrinkage[m] * mean[m]
-        edges = 0
-        for a in range(held):
-            before[a], group[a], tight[a] = memory[symbol[low + a]], a, np.nan
-            local[a] = place_of[symbol[low + a]]
-        for a in range(held - 1):
-            i = local[a]
-            base = i * (2 * size - i - 1) // 2 - i - 1
-            for b in range(a + 1, held):
-                rho = keep * table[k, base + local[b]] + target
-                if rho >= leave and (rho >= join or (before[a] >= 0 and before[a] == before[b])):
-                    # the correlation of what does not move is none, whatever the target adds to it
-                    if scale[k, i] > 0.0 and scale[k, local[b]] > 0.0:
-                        one[edges], two[edges] = a, b
-                        edges += 1
-        if edges:
-            _components(one[:edges], two[:edges], comp, held, sizes)
-        for head in range(held if edges else 0):
-            if comp[head] != head or sizes[head] < 2:
-                continue
-            count = 0
-            for a in range(head, held):
-                if comp[a] == head:
-                    joined[count] = a
-                    count += 1
-            for a in range(count):
-                i = local[joined[a]]
-                base = i * (2 * size - i - 1) // 2 - i - 1
-                for b in range(a + 1, count):
-                    square[a, b] = keep * table[k, base + local[joined[b]]] + target
-                    square[b, a] = square[a, b]
-            _component(square, joined[:count], before, join, leave, group, tight)
+        k, rows = window[m], np.arange(start[members[m]], start[members[m] + 1])
+        place = place_of[symbol[rows]]
+        moves = np.empty(rows.size, np.bool_)
+        for a in range(rows.size):
+            moves[a] = scale[k, place[a]] > 0.0
+            bucket[rows[a]], tightness[rows[a]] = symbol[rows[a]], np.nan
+        rows, place = rows[moves], place[moves]
+        group, tight = np.empty(rows.size, np.int64), np.empty(rows.size)
+        shrunk = (1.0 - shrinkage[m], shrinkage[m] * mean[m])
+        _session(table[k], place, size, memory[symbol[rows]], shrunk, levels, group, tight)
+        for a in range(rows.size):
+            bucket[rows[a]], tightness[rows[a]] = symbol[rows[group[a]]], tight[a]
         memory[:] = -1
-        for a in range(held):
-            bucket[low + a] = symbol[low + group[a]]
-            tightness[low + a] = tight[a]
-        for a in range(held):
-            memory[symbol[low + a]] = bucket[low + a]
+        for row in range(start[members[m]], start[members[m] + 1]):
+            memory[symbol[row]] = bucket[row]

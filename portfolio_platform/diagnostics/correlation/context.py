@@ -97,7 +97,7 @@ def _distance(history: Any, today: Any) -> float:  # pragma: no cover - compiled
         moved[i] /= factor[i, i]
         total += moved[i] * moved[i]
     expected = size * (count + 1.0) * (count - 1.0) / (count * (count - size - 2.0))
-    return total / expected
+    return float(total / expected)
 
 
 def turbulence(history: Float64, today: Float64) -> tuple[float, int]:

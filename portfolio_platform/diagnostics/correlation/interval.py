@@ -51,7 +51,9 @@ def bootstrap(squares: Float64, own: Float64, ratio: Float64, most: Float64, dra
     Shapes: squares, own (sessions, T); ratio, most (sessions,); drawn (T, resamples). NaN where the sample's ratio is 0.
     """
     raw = squares.sum(axis=1) / own.sum(axis=1)
-    resampled = (squares @ drawn) / (own @ drawn)
+    top, bottom = squares @ drawn, own @ drawn
+    # a resample of sessions on which nothing moved says nothing: it counts as the sample itself
+    resampled = np.where(bottom > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), raw[:, None])
     # the smallest rank that leaves a tail of 5 % below it; 0.05 * 400 is a hair off 20 in floats
     low = max(math.ceil((1.0 - CONFIDENCE) / 2.0 * drawn.shape[1] - 1e-9) - 1, 0)
     high = drawn.shape[1] - 1 - low

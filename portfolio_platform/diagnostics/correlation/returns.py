@@ -158,7 +158,10 @@ def _stretch(closes: Closes, book: Book, window: int, members: Int64, begin: int
     anchor = max(int(np.searchsorted(common, begin)) - 1, 0)
     low = anchor - window
     kept = common[max(low, 0) : int(last.max()) + 2]
-    distinct = np.unique(np.concatenate([book.held(session) for session in members.tolist()]))
+    is_held = np.zeros(len(closes.symbols), bool)
+    for session in members.tolist():
+        is_held[book.held(session)] = True
+    distinct = np.flatnonzero(is_held)
     values = np.diff(closes.log_close[np.ix_(kept, distinct)], axis=0)
     front = max(-low, 0)
     returns = np.zeros((front + values.shape[0], distinct.size))

@@ -42,14 +42,16 @@ def _pair_sums(pairs: Any, weight: Any, shrink: float, mean: float) -> tuple[flo
     every, positive, at, size = 0.0, 0.0, 0, weight.size
     keep, target = 1.0 - shrink, shrink * mean
     for i in range(size - 1):
-        row, row_positive = 0.0, 0.0
-        for j in range(i + 1, size):
-            term = weight[j] * (keep * pairs[at + j - i - 1] + target) * weight[i]
-            row += term
-            row_positive += max(term, 0.0)
-        every += row
-        positive += row_positive
-        at += size - 1 - i
+        own, rest, row = weight[i], weight[i + 1 :], pairs[at : at + size - 1 - i]
+        total, above = 0.0, 0.0
+        for j in range(rest.size):
+            term = rest[j] * own * (keep * row[j] + target)
+            total += term
+            # as a choice, which becomes a vector instruction; max does not
+            above += term if term > 0.0 else 0.0
+        every += total
+        positive += above
+        at += rest.size
     return every, positive
 
 
@@ -59,13 +61,29 @@ def _heat(pairs: Any, long: Any, short: Any, shrink: float, mean: float) -> floa
     total, at, size = 0.0, 0, long.size
     keep, target = 1.0 - shrink, shrink * mean
     for i in range(size - 1):
-        row = 0.0
-        for j in range(i + 1, size):
-            rho = keep * pairs[at + j - i - 1] + target
-            row += max(rho, 0.0) * (long[i] * long[j] + short[i] * short[j]) - min(rho, 0.0) * (long[i] * short[j] + short[i] * long[j])
-        total += row
-        at += size - 1 - i
+        own_long, own_short, row = long[i], short[i], pairs[at : at + size - 1 - i]
+        others_long, others_short = long[i + 1 :], short[i + 1 :]
+        part = 0.0
+        for j in range(row.size):
+            rho = keep * row[j] + target
+            same = own_long * others_long[j] + own_short * others_short[j]
+            cross = own_long * others_short[j] + own_short * others_long[j]
+            part += rho * same if rho > 0.0 else -rho * cross
+        total += part
+        at += row.size
     return 2.0 * total
+
+
+@njit(cache=True)
+def _gather(table: Any, place: Any, size: int, out: Any) -> int:  # pragma: no cover - compiled
+    """Fill the correlations of the symbols at these places, pairs row by row; return how many."""
+    at = 0
+    for a in range(place.size - 1):
+        base = place[a] * (2 * size - place[a] - 1) // 2 - place[a] - 1
+        for b in range(a + 1, place.size):
+            out[at + b - a - 1] = table[base + place[b]]
+        at += place.size - 1 - a
+    return at
 
 
 @njit(cache=True)
@@ -108,12 +126,7 @@ def stack_sessions(
                 long[moving], short[moving] = long_risk[row], short_risk[row]
                 total += abs(weight[moving])
                 moving += 1
-        at = 0
-        for a in range(moving - 1):
-            base = place[a] * (2 * size - place[a] - 1) // 2 - place[a] - 1
-            for b in range(a + 1, moving):
-                pairs[at] = table[k, base + place[b]]
-                at += 1
+        at = _gather(table[k], place[:moving], size, pairs)
         shrink, mean = 0.0, 0.0
         if moving > 1:
             shrink, mean = _shrinkage(pairs[:at], count[k])

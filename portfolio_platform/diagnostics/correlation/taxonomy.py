@@ -11,12 +11,14 @@ def cohort_matrix(cohort: Int64) -> Float64:
     """Return the assumed correlations (n, n) of symbols by cohort; -1 is unclassified, a cohort of its own."""
     same = (cohort[:, None] == cohort[None, :]) & (cohort[:, None] >= 0)
     np.fill_diagonal(same, True)
-    return same.astype(np.float64)
+    matrix: Float64 = same.astype(np.float64)
+    return matrix
 
 
 def cohort_buckets(cohort: Int64) -> Int64:
     """Return for each symbol (sorted) the place of the first one in its cohort."""
-    return np.argmax(cohort_matrix(cohort) > 0.0, axis=1).astype(np.int64)
+    first: Int64 = np.argmax(cohort_matrix(cohort) > 0.0, axis=1).astype(np.int64)
+    return first
 
 
 def figures_of(matrix: Float64, weight: Float64) -> tuple[float, float, float]:

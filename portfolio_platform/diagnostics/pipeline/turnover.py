@@ -77,7 +77,8 @@ def _traded(home: Home, policies: Assigned, plan: Plan, spans: list[Span]) -> di
     )
     trips = home.lake.read(derived.ROUND_TRIPS, TRIP_COLUMNS, in_range, from_month=month)
     rates = home.lake.read(derived.CASH_BALANCES, ("portfolio", "day", "currency", "fx_rate"), in_range, from_month=month)
-    sessions = rows.Sessions({span.portfolio: span.days[span.look :] for span in spans})
+    days = {span.portfolio: span.days[span.look :] for span in spans}
+    sessions = rows.Sessions(days, {span.portfolio: int(span.days[span.look - 1]) for span in spans if span.look})
     return rows.traded(fills, trips, rates, reference(home, policies.default), sessions)
 
 

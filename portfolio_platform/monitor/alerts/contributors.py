@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-
 Ints = npt.NDArray[np.int64]
 TOP = 5
 DIGITS = 9

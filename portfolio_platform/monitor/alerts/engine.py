@@ -73,12 +73,6 @@ class Evaluated:
     counts: Ints
     values: Float64
 
-    def last(self) -> Carried:
-        """Return what the next session goes on from."""
-        counts = self.counts[:, -1].copy()
-        counts[counts[:, TRANSITION] == RESOLVED, LEVEL] = 0
-        return Carried(counts, self.values[:, -1].copy())
-
 
 def evaluate(given: Observed, carried: Carried) -> Evaluated:
     """Return the state of every series after every session, going on from what is carried; pure."""

@@ -48,7 +48,7 @@ class Metrics:
         self._order = np.lexsort((self.day, scope, metric, portfolio))
         key = (portfolio * max(1, len(metrics)) + metric)[self._order]
         starts = np.flatnonzero(np.diff(key, prepend=-1))
-        ends = np.append(starts[1:], key.size)
+        ends = np.append(starts, key.size)[1:]
         self._at = {
             (portfolios[number // len(metrics)], metrics[number % len(metrics)]): (int(start), int(end))
             for number, start, end in zip(key[starts].tolist(), starts, ends, strict=True)

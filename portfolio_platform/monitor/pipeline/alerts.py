@@ -86,7 +86,7 @@ def policies_of(policies: Assigned, portfolios: Mapping[str, object]) -> dict[st
 
 
 def _metrics(home: Home, names: set[str], since: date, until: date) -> Metrics:
-    where = (pc.field("day") >= since) & (pc.field("day") <= until) & pc.field("metric").isin(sorted(names))
+    where = (pc.field("day") >= since) & (pc.field("day") <= until) & pc.field("metric").isin(pa.array(sorted(names), pa.string()))
     months = {"from_month": since.isoformat()[:7], "to_month": until.isoformat()[:7]}
     return Metrics(home.lake.read(derived.SAMPLE_SUFFICIENCY, USED, where, dictionaries=KEYS, **months))
 

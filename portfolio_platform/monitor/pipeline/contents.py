@@ -77,7 +77,7 @@ def compose_contents(home: Home, days: Iterable[date], policies: Assigned | None
     assigned = policies or assigned_policies(home)
     base = {row["portfolio"]: row["base_currency"] for row in active.read(home.lake, PORTFOLIOS).to_pylist()}
     aside = set_aside(home)
-    inputs = Inputs(read_tables(home, min(wanted), max(wanted)), assigned)
+    inputs = Inputs(read_tables(home, min(wanted), max(wanted)), assigned.default.accounting.max_mark_age)
     for place in wanted_places(inputs.sessions, wanted):
         portfolio = inputs.sessions.portfolio[place]
         if not inputs.drawdown.span(place):

@@ -1,6 +1,7 @@
 """The message at night: everything that is asked is answered, and nothing from a ledger is markup or a command."""
 
 import html
+import json
 import shlex
 from html.parser import HTMLParser
 
@@ -36,7 +37,7 @@ def test_the_message_answers_what_is_asked_at_night() -> None:
     assert made.title == "(CRITICAL) core: AAPL holds 31.0 % of core's equity."
     assert written(made, "text").splitlines() == [
         "New · critical: AAPL holds 31.0 % of core's equity.",
-        "Observed: 31.0 % against >= 30.0 % (over session, since 2010-12-10)".replace(">=", "›="),
+        "Observed: 31.0 % against ≥ 30.0 % (over session, since 2010-12-10)",
         "Who: momentum AAPL 31.0 % (100 % of it)",
         "Room: 14.0 % to the next limit",
         "Trend: worse, 1.0 % since the session before",
@@ -74,7 +75,7 @@ class Tags(HTMLParser):
 
 def hostile_row(text: str) -> dict:
     row = alert_row(9, text, symbols=text, sentence=f"{text} holds too much.", action=f"Sell {text}.", previous=text, lookback=text)
-    return row | {"contributors": "[{" + f'"symbol":{__import__("json").dumps(text)},"unit":"fraction","value":0.4' + "}]"}
+    return row | {"contributors": json.dumps([{"symbol": text, "unit": "fraction", "value": 0.4}])}
 
 
 @given(st.one_of(st.sampled_from(HOSTILE), st.text(min_size=1, max_size=60)))

@@ -28,8 +28,8 @@ from portfolio_platform.ledger.pipeline import build
 from portfolio_platform.stage import build_stage
 from tests.unit.ledger import oracle
 from tests.unit.ledger.ledgers import Action, Fill, Ledger, at, ledger_order, ledgers, random_ledger
-from tests.unit.ledger.running import home as new_home
 from tests.unit.ledger.running import difference, load, run, sort
+from tests.unit.ledger.running import home as new_home
 
 NAN = float("nan")
 

@@ -185,8 +185,8 @@ def test_a_split_is_no_return_and_the_last_bar_of_a_day_counts() -> None:
         }
     )
     actions = pa.table(
-        {"row_id": ["x"], "ts": pa.array([10 * day + 1]), "symbol": ["A"], "kind": ["split"], "ratio": pa.array(["2"]).cast(pa.decimal128(38, 18)),
-         "amount": pa.array([None], pa.decimal128(38, 18))}
+        {"row_id": ["x"], "ts": pa.array([10 * day + 1]), "symbol": ["A"], "kind": ["split"],
+         "ratio": pa.array(["2"]).cast(pa.decimal128(38, 18)), "amount": pa.array([None], pa.decimal128(38, 18))}
     )  # fmt: skip
     closes = read_closes(bars, read_actions(actions, after_ts=-1, until_ts=20 * day), ("A", "B"))
     assert closes.log_close.shape == (2, 2)

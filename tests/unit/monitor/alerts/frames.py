@@ -24,7 +24,9 @@ def rule(**given: Any) -> Rule:
 def only(inhibit: Mapping[str, tuple[str, ...]] | None = None, **rules: Rule) -> AlertPolicy:
     """A policy with these rules alone."""
     off = {name: {"enabled": False} for name in AlertPolicy.model_validate({}).rules if name not in rules}
-    return AlertPolicy.model_validate({"inhibit": inhibit or {}, "rules": {**off, **{name: one.model_dump() for name, one in rules.items()}}})
+    return AlertPolicy.model_validate(
+        {"inhibit": inhibit or {}, "rules": {**off, **{name: one.model_dump() for name, one in rules.items()}}}
+    )
 
 
 def day(number: int) -> date:
@@ -37,7 +39,11 @@ def metric_row(portfolio: str, number: int, metric: str, scope: str, value: floa
     row = dict.fromkeys(derived.SAMPLE_SUFFICIENCY.column_names)
     row |= {"day": day(number), "portfolio": portfolio, "metric": metric, "scope": scope, "value": value, "unit": "fraction"}
     row |= {"gate": "census", "sample_size": 1, "required": 1, "window_start": day(number), "method": "", "passed": value is not None}
-    row |= {"reason": "" if value is not None else "stale_mark", "evidence_id": f"e/{metric}/{number}", "month": day(number).isoformat()[:7]}
+    row |= {
+        "reason": "" if value is not None else "stale_mark",
+        "evidence_id": f"e/{metric}/{number}",
+        "month": day(number).isoformat()[:7],
+    }
     return row | more
 
 

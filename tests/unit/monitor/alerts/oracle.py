@@ -29,8 +29,8 @@ class Slow:
         if threshold is None:
             return True
         if self.rule.comparison == ">=":
-            return value < threshold * self.rule.leave
-        return value > threshold / self.rule.leave
+            return value < round(threshold * self.rule.leave, 12)
+        return value > round(threshold / self.rule.leave, 12)
 
     def step(self, value: float | None) -> str:
         """Take one session; return what changed: fired, escalated, eased, resolved, stayed, or nothing."""

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portfolio_platform.monitor.alerts.engine import COUNT, LEVEL, TRANSITION, TRANSITIONS
-from portfolio_platform.monitor.alerts.grid import Metrics, series_of
-from portfolio_platform.monitor.alerts.states import Alerts, Memory, alerts
+from portfolio_platform.monitor.alerts.grid import Metrics
+from portfolio_platform.monitor.alerts.states import Alerts, alerts
 from tests.unit.monitor.alerts.frames import day, metric_row, only, rule, series, sessions, table
 from tests.unit.monitor.alerts.oracle import Slow
 
-VALUES = st.lists(st.one_of(st.none(), st.sampled_from([0.0, 0.5, 0.7199, 0.72, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.3])), min_size=1, max_size=40)
+VALUES = st.lists(
+    st.one_of(st.none(), st.sampled_from([0.0, 0.5, 0.7199, 0.72, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.3])), min_size=1, max_size=40
+)
 SHAPES = st.fixed_dictionaries(
     {"leave_sessions": st.integers(1, 3), "cool_down": st.integers(0, 3), "leave": st.sampled_from([0.5, 0.9, 1.0])}
 )
@@ -156,30 +158,6 @@ def test_a_worse_series_is_never_judged_milder_while_both_fire_from_the_same_ses
     first, second = ({session: level for session, level, _ in said(run(values, **shape))} for values in (mild, grave))
     rank = {"": 0, "warning": 1, "critical": 2}
     assert all(rank[second.get(session, "")] >= rank[level] for session, level in first.items())
-
-
-@given(VALUES, SHAPES, st.integers(1, 39))
-def test_a_range_that_is_cut_anywhere_gives_the_same(values, shape, cut):
-    """What is carried is enough: counters, cool-down, worst value, first day, the alert before."""
-    from portfolio_platform.monitor.alerts.engine import evaluate
-
-    cut = min(cut, len(values))
-    metrics = Metrics(table(series(values)))
-    days = sessions(1, len(values)).days
-    whole = series_of(metrics, "core", "r", rule(**shape), days, {""})
-    assert whole is not None
-    carried = Memory().carried("r", whole.scopes, shape["cool_down"], -1)
-    once = evaluate(whole.observed, carried)
-    parts, state = [], carried
-    for start, end in ((0, cut), (cut, len(values))):
-        if start < end:
-            piece = series_of(metrics, "core", "r", rule(**shape), days[start : end + 1], {""})
-            assert piece is not None
-            done = evaluate(piece.observed, state)
-            parts.append(done)
-            state = done.last()
-    np.testing.assert_array_equal(np.concatenate([part.counts for part in parts], axis=1), once.counts)
-    np.testing.assert_array_equal(np.concatenate([part.values for part in parts], axis=1), once.values)
 
 
 def test_portfolios_and_scopes_do_not_touch_each_other():
