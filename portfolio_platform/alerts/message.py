@@ -137,24 +137,32 @@ def _waited(notice: Notice) -> Iterable[Line]:
 def _facts(said: Mapping[str, Json]) -> Iterable[Line]:
     observed = figure(said, "observed")
     if observed != NULL:
-        over = _text(said, "lookback") or "session"
-        since = f", since {_text(said, 'window_start')}" if _text(said, "window_start") else ""
-        yield Line("Observed", f"{observed} against {threshold(said)} (over {over}{since})")
+        yield Line("Observed", f"{observed} against {threshold(said)} ({_window(said)})")
     yield Line("Who", contributors(_text(said, "contributors")))
     if said.get("room") is not None:
         yield Line("Room", f"{figure(said, 'room')} to the next limit")
     trend = _text(said, "trend")
-    moved = f"{figure(said, 'change')} since the session before" if said.get("change") is not None else ""
+    change = figure(said, "change")
+    signed = change if change.startswith("−") or not any(char in "123456789" for char in change) else f"+{change}"
+    moved = f"{signed} since the session before" if said.get("change") is not None else ""
     yield Line("Trend", ", ".join(part for part in (trend, moved) if part))
     yield Line("How sure", sureness(said))
     yield Line("Do", _text(said, "action"))
+
+
+def _window(said: Mapping[str, Json]) -> str:
+    over, start = _text(said, "lookback") or "session", _text(said, "window_start")
+    if over == "session":
+        return f"in the session of {_text(said, 'day')}" if _text(said, "day") else "in the session"
+    return f"over {over}{f', since {start}' if start else ''}"
 
 
 def sureness(said: Mapping[str, Json]) -> str:
     """Return how many observations there are, and whether they suffice."""
     if said.get("gate_passed") is None and said.get("sample_size") is None:
         return ""
-    count = f"n = {said['sample_size']}, " if said.get("sample_size") is not None else ""
+    required = f" of {said['required']} required" if said.get("required") is not None else ""
+    count = f"n = {said['sample_size']}{required}, " if said.get("sample_size") is not None else ""
     if said.get("gate_passed") is False:
         return f"{count}gate failed: {_text(said, 'gate_reason') or 'the sample does not suffice'}"
     return f"{count}gate passed"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 
-def upgrade(url: str | URL, *, scripts: Path | None = None, wait_seconds: float = WAIT_SECONDS) -> str:
+def upgrade(url: str | URL, *, scripts: Path | None = None, wait_seconds: float = WAIT_SECONDS, to: str | None = None) -> str:
     """Create the book, or bring it to the newest version, in one transaction.
 
     Two processes may do so at once: one waits, then finds nothing to do.
@@ -28,6 +28,7 @@ def upgrade(url: str | URL, *, scripts: Path | None = None, wait_seconds: float 
         url: where the book is.
         scripts: another folder of migrations than the package's own; for tests.
         wait_seconds: how long to wait for others that write.
+        to: an older version to stop at, where a backup of that version is restored.
 
     Returns:
         The version that the book now has.
@@ -48,13 +49,13 @@ def upgrade(url: str | URL, *, scripts: Path | None = None, wait_seconds: float 
             _refuse_foreign(connection, engines.location, found)
             if found is not None and found not in known:
                 raise StoreProblem(_newer(engines.location, found))
-            target = directory.get_current_head()
+            target = to or directory.get_current_head()
             if target is None:
                 raise StoreProblem("the package holds no migrations; install it again")
             if found != target:
                 configuration.attributes["connection"] = connection
                 with _explained(engines.location, found, target):
-                    command.upgrade(configuration, "head")
+                    command.upgrade(configuration, target)
         return target
     finally:
         engines.dispose()
@@ -100,7 +101,9 @@ def require_version(connection: Connection, location: Location) -> None:
         raise StoreProblem(f"{location.name}: {NOT_CREATED}")
     if found > schema.VERSION:
         raise StoreProblem(_newer(location, found))
-    raise StoreProblem(f"{location.name}: the book has version {found}, this code needs {schema.VERSION}; migrate it")
+    raise StoreProblem(
+        f"{location.name}: the book has version {found}, this code needs {schema.VERSION}; migrate it with `portfolio upgrade`"
+    )
 
 
 @contextmanager

@@ -118,9 +118,7 @@ def _print(alert: "Alert", history: list[dict[str, Any]], remarks: "list[Annotat
     rows = {
         "what": said.get("sentence"),
         "state": f"{alert.state}, {alert.severity}, revision {alert.revision}",
-        "observed": f"{figure(said, 'observed')} against {threshold(said)}"
-        if said.get("observed") is not None
-        else "",
+        "observed": f"{figure(said, 'observed')} against {threshold(said)}" if said.get("observed") is not None else "",
         "window": ", ".join(str(said[name]) for name in ("lookback", "window_start") if said.get(name)),
         "who": contributors(str(said.get("contributors") or "")),
         "room": figure(said, "room") if said.get("room") is not None else "",
@@ -291,7 +289,8 @@ def deliver(
             print_json({"synced": asdict(synced), "delivered": asdict(done)})
         else:
             changed = sum(len(one.fired) + len(one.escalated) + len(one.eased) + len(one.resolved) for one in synced.portfolios)
-            out.print(f"{changed:,} alerts changed, {len(synced.queued):,} messages queued")
+            messages = f"{len(synced.queued):,} message{'' if len(synced.queued) == 1 else 's'}"
+            out.print(f"{changed:,} alert{'' if changed == 1 else 's'} changed, {messages} queued")
             out.print(f"{len(done.sent):,} sent, {len(done.partial) + len(done.pending):,} to be tried again, {len(done.dead):,} given up")
         if done.partial or done.pending or done.dead:
             raise typer.Exit(DATA_PROBLEM)

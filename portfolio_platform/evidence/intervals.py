@@ -121,3 +121,27 @@ def minimum_track_record(sharpe: float, benchmark: float, skewness: float, kurto
     if sharpe <= benchmark:
         return math.inf
     return 1.0 + factor * (normal_quantile(confidence) / (sharpe - benchmark)) ** 2
+
+
+def bootstrap_means(values: npt.ArrayLike, membership: npt.ArrayLike, seed: int, resamples: int = 1000) -> Float64:
+    """Return the means of groups in resamples of all values, (resamples, groups), for every group in one matrix product.
+
+    Args:
+        values: observations, (n,); what is not finite belongs to no group.
+        membership: whether an observation belongs to a group, (n, groups); groups may overlap.
+        seed: of the draws; the same seed and n give the same draws.
+        resamples: how often n observations are drawn with replacement (Efron 1979).
+
+    A group's size varies from draw to draw as its share of all does; NaN where a resample holds none of it.
+    """
+    x, member = np.asarray(values, np.float64), np.asarray(membership, np.float64)
+    n, groups = member.shape
+    if not n:
+        return np.full((resamples, groups), np.nan)
+    known = np.isfinite(x)
+    member = member * known[:, None]
+    drawn = np.random.default_rng(seed).integers(0, n, (resamples, n))
+    weights = np.bincount((drawn + n * np.arange(resamples)[:, None]).ravel(), minlength=resamples * n).reshape(resamples, n)
+    sums = weights.astype(np.float64) @ np.hstack((member * np.where(known, x, 0.0)[:, None], member))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sums[:, :groups] / sums[:, groups:])

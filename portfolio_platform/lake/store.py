@@ -98,6 +98,13 @@ class Lake:
         delta = self.open(table)
         return None if delta is None else delta.version()
 
+    def stored(self, table: Table) -> "tuple[pa.Schema, str] | None":
+        """Return the columns that a table was written with and the column of its folders; None where it has not been written."""
+        import pyarrow as pa
+
+        delta = self.open(table)
+        return None if delta is None else (pa.schema(delta.schema().to_arrow()), "".join(delta.metadata().partition_columns))
+
     def read(
         self,
         table: Table,
@@ -166,6 +173,15 @@ class Lake:
             predicate = f"{table.partition} >= '{day.isoformat()[:7]}' AND {predicate}"
         self._write(table, rows, mode="overwrite", predicate=predicate)
 
+    def drop(self, table: Table) -> None:
+        """Take a table away, with its history: only for what follows from other tables."""
+        if not self._depth:
+            raise StoreProblem(f"{table.name} cannot be dropped without the writer lock; use `with lake.writing():`")
+        if self.open(table) is not None:
+            folder = self._filesystem(table)
+            folder.delete_dir("_delta_log")  # first, so that no log ever names files that are gone
+            folder.delete_dir_contents("", accept_root_dir=True)
+
     def compact(self, table: Table) -> int:
         """Merge a table's small files; return how many were merged away. Rows and history stay as they are."""
         delta = self.open(table)
@@ -226,18 +242,25 @@ class Lake:
             raise StoreProblem(_schema_difference(table.name, expected, rows.schema))
         if self.is_local:
             Path(self.url).mkdir(parents=True, exist_ok=True)
-        write_deltalake(
-            self.uri(table),
-            rows,
-            mode=mode,
-            predicate=predicate,
-            # a table that is replaced as a whole takes on the columns that are declared now
-            schema_mode="overwrite" if mode == "overwrite" and predicate is None else None,
-            partition_by=[table.partition] if table.partition else None,
-            name=table.name,
-            description=table.description,
-            configuration={"delta.logRetentionDuration": LOG_RETENTION},
-        )
+        try:
+            write_deltalake(
+                self.uri(table),
+                rows,
+                mode=mode,
+                predicate=predicate,
+                # a table that is replaced as a whole takes on the columns that are declared now
+                schema_mode="overwrite" if mode == "overwrite" and predicate is None else None,
+                partition_by=[table.partition] if table.partition else None,
+                name=table.name,
+                description=table.description,
+                configuration={"delta.logRetentionDuration": LOG_RETENTION},
+            )
+        except Exception as error:
+            stored = self.stored(table)  # looked at only here: a write that is in order pays nothing for it
+            if stored is None or stored[0].equals(expected):
+                raise
+            wrong = _schema_difference(table.name, stored[0], expected)
+            raise StoreProblem(f"another version of this code wrote the table {wrong}; run `portfolio upgrade`") from error
 
     def _filesystem(self, table: Table) -> Any:
         from pyarrow import fs

@@ -54,16 +54,16 @@ def _regime(inputs: Inputs, place: int) -> Iterator[Content]:
 
 def _high_water(inputs: Inputs, place: int) -> Iterator[Content]:
     before = int(inputs.sessions.previous[place])
-    drawdown, under = inputs.drawdown.moved("drawdown")[0], inputs.drawdown.moved("under_water_days")[0]
-    sessions = under[before] if before >= 0 else None
-    if sessions and drawdown[place] == 0.0:
+    drawdown, under = inputs.drawdown.moved("drawdown"), inputs.drawdown.moved("under_water_days")
+    sessions = under[before][0] if before >= 0 else None
+    if sessions and drawdown[place][0] == 0.0:
         portfolio, day = inputs.sessions.portfolio[place], inputs.sessions.day[place]
         sentence = f"A new high-water mark after {sessions} {'session' if sessions == 1 else 'sessions'} under water."
         yield _change("high_water_mark", sentence, evidence_id(derived.DRAWDOWN_STATE, portfolio, day, "high_water_mark"))
 
 
 def _flow(inputs: Inputs, place: int, base_currency: str) -> Iterator[Content]:
-    flow = inputs.equity.moved("net_flow", with_change=False)[0][place]
+    flow = inputs.equity.moved("net_flow", with_change=False)[place][0]
     if flow:
         portfolio, day = inputs.sessions.portfolio[place], inputs.sessions.day[place]
         sentence = f"{abs(flow):,.2f} {base_currency} {'came in' if flow > 0 else 'went out'}; returns and drawdown do not count it."

@@ -4,22 +4,24 @@ The content is made as plain values, which is what is stored; `PortfolioMonitorR
 that it always can.
 """
 
-import json
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+import orjson
+
 from portfolio_platform.diagnostics.concentration import DIMENSIONS
 from portfolio_platform.evidence.catalogue import BY_NAME
+from portfolio_platform.evidence.ids import encoded
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.monitor.changes import changes
-from portfolio_platform.monitor.details import DETAILS, Detail
+from portfolio_platform.monitor.details import DETAILS
 from portfolio_platform.monitor.figures import CONCENTRATION, DIAGNOSTICS, DRAWDOWN, HEADLINE, QUALITY, Quoted
 from portfolio_platform.monitor.followups import follow_ups
-from portfolio_platform.monitor.frames import Frame, encoded
+from portfolio_platform.monitor.frames import Frame
 from portfolio_platform.monitor.inputs import ATTRIBUTED, ATTRIBUTED_ROWS, Inputs
 from portfolio_platform.monitor.report import KIND, SCHEMA_VERSION
 from portfolio_platform.policy.model import Policy, RegimePolicy
@@ -27,6 +29,7 @@ from portfolio_platform.policy.model import Policy, RegimePolicy
 Content = dict[str, Any]
 FAILURES = 12
 BASES = ("gross", "risk")
+GROUP = ("group", "share", "exposure", "net_exposure", "exposure_pct")
 _ALERT = (
     *("alert_id", "rule", "scope", "state", "severity", "transition", "metric", "observed", "threshold", "comparison", "unit", "lookback"),
     *("window_start", "sample_size", "gate_passed", "gate_reason", "symbols", "first_seen", "sessions_firing", "worst", "room", "change"),
@@ -106,20 +109,15 @@ def address(table: Table, inputs: Inputs, place: int, *rest: str) -> str:
 
 def _section(inputs: Inputs, frame: Frame, quoted: Sequence[Quoted], place: int, *rest: str) -> Content:
     """Return the quoted columns of the session's row in a table with one row a session, with their changes."""
-    values, null = {}, {}
     span = frame.span(place)
     reason = str(frame.column("reason")[span.start] or "") if span else "not computed"
-    for column in quoted:
-        now, day, week = frame.moved(column.name, with_change=column.with_change)
-        values[column.name] = [now[place], day[place], week[place]]
-        if now[place] is None:
-            null[column.name] = column.without
-    null = {name: why for name, why in null.items() if why and not reason}
+    values = {column.name: frame.moved(column.name, with_change=column.with_change)[place] for column in quoted}
+    null = {column.name: column.without for column in quoted if column.without and values[column.name][0] is None and not reason}
     return {"of": address(frame.declared, inputs, place, *rest), "values": values, "null": null, "reason": reason}
 
 
-def _row(frame: Frame, row: int, names: Sequence[str]) -> Content:
-    return {name: frame.column(name)[row] for name in names}
+def _row(frame: Frame, row: int, names: tuple[str, ...]) -> Content:
+    return frame.record(row, names)
 
 
 def _alerts(inputs: Inputs, place: int) -> list[Content]:
@@ -127,7 +125,7 @@ def _alerts(inputs: Inputs, place: int) -> list[Content]:
     for row in inputs.alerts.span(place):
         alert = _row(inputs.alerts, row, _ALERT)
         contributors, ids = inputs.alerts.column("contributors")[row], inputs.alerts.column("evidence_ids")[row]
-        alert["contributors"] = json.loads(str(contributors)) if contributors else []
+        alert["contributors"] = orjson.loads(str(contributors)) if contributors else []
         alert["evidence_ids"] = str(ids).split(", ") if ids else []
         found.append(alert)
     return found
@@ -151,7 +149,7 @@ def _recommendation(inputs: Inputs, place: int) -> Content | None:
         found, content = _row(inputs.recommendations, row, names), inputs.recommendations.column("content")[row]
         if found["status"] == "none":
             return None
-        return found | {"supersedes": found["supersedes"] or "", "content": json.loads(str(content)) if content else None}
+        return found | {"supersedes": found["supersedes"] or "", "content": orjson.loads(str(content)) if content else None}
     return None
 
 
@@ -193,13 +191,9 @@ def _concentration(inputs: Inputs, place: int, top: int) -> list[Content]:
             if metrics is None or not metrics.span(place):
                 continue
             span = groups.span(place) if groups is not None else range(0)
-            names = ("group", "share", "exposure", "net_exposure", "exposure_pct")
-            largest = [_row(groups, row, names) for row in span[:top]] if groups is not None else []
-            for group in largest:
-                of = address(derived.CONCENTRATION_GROUPS, inputs, place, dimension, basis, str(group["group"]))
-                group["evidence_id"] = f"{of}/exposure"
+            largest = [list(_row(groups, row, GROUP).values()) for row in span[:top]] if groups is not None else []
             section = _section(inputs, metrics, CONCENTRATION, place, dimension, basis)
-            found.append({"dimension": dimension, "basis": basis, "section": section, "top": largest, "groups": len(span)})
+            found.append({"dimension": dimension, "basis": basis, "section": section, "largest": largest, "groups": len(span)})
     return found
 
 
@@ -208,7 +202,7 @@ def _details(inputs: Inputs, place: int) -> Content:
     for detail in DETAILS:
         frame = inputs.details[detail.name]
         span = frame.span(place)
-        rows = [_detail(inputs, detail, frame, row, place) for row in span[: detail.limit]]
+        rows = [_row(frame, row, detail.columns) for row in span[: detail.limit]]
         found[detail.name] = {"table": detail.table.name, "rows": rows, "total": len(span)}
     for name, by in ATTRIBUTED.items():
         frame = inputs.pnl[name]
@@ -216,11 +210,6 @@ def _details(inputs: Inputs, place: int) -> Content:
         rows = [_row(frame, row, (*by, "realised", "unrealised", "income", "fees", "total")) for row in span[:ATTRIBUTED_ROWS]]
         found[name] = {"table": derived.PNL_ATTRIBUTION.name, "rows": rows, "total": len(span)}
     return found
-
-
-def _detail(inputs: Inputs, detail: Detail, frame: Frame, row: int, place: int) -> Content:
-    rest = [str(frame.column(name)[row]) for name in detail.table.key if name not in ("day", "portfolio")]
-    return _row(frame, row, detail.columns) | {"of": address(detail.table, inputs, place, *rest)}
 
 
 def _quality(inputs: Inputs, place: int, aside: SetAside) -> Content:

@@ -4,8 +4,6 @@ Thousands of reports are composed from a few tables; taking each number out of A
 """
 
 from datetime import date
-from functools import cache
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +15,7 @@ from portfolio_platform.lake.columns import Table
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
-Moved = tuple[list[float | int | None], list[float | None], list[float | None]]
+Moved = list[tuple[float | int | None, float | None, float | None]]
 _DAYS = 1_000_000
 
 
@@ -75,6 +73,7 @@ class Frame:
         self._kinds = {column.name: column.kind for column in declared.columns}
         self._columns: dict[str, list[object]] = {}
         self._moved: dict[str, Moved] = {}
+        self._records: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
 
     def span(self, session: int) -> range:
         """Return the rows of a session."""
@@ -85,6 +84,12 @@ class Frame:
         if name not in self._columns:
             self._columns[name] = self._plain(name)
         return self._columns[name]
+
+    def record(self, row: int, names: tuple[str, ...]) -> dict[str, object]:
+        """Return some columns of a row."""
+        if names not in self._records:
+            self._records[names] = list(zip(*(self.column(name) for name in names), strict=True))
+        return dict(zip(names, self._records[names][row], strict=True))
 
     def _plain(self, name: str) -> list[object]:
         kind, column = self._kinds.get(name, "number"), self.rows[name]
@@ -99,7 +104,7 @@ class Frame:
     def moved(self, name: str, *, with_change: bool = True) -> Moved:
         """Return a column of a table with one row a session: value, change since the session before, since a week before.
 
-        Each list has an entry for each session; None where there is no row.
+        The list has an entry for each session; its parts are None where there is no row.
         """
         if name not in self._moved:
             size = len(self.sessions.key)
@@ -113,11 +118,5 @@ class Frame:
             if with_change:
                 earlier = (self.sessions.previous, self.sessions.week)
                 changes = [rounded(raw - np.where(then >= 0, raw[then], np.nan)) for then in earlier]
-            self._moved[name] = (values, changes[0], changes[1])
+            self._moved[name] = list(zip(values, changes[0], changes[1], strict=True))
         return self._moved[name]
-
-
-@cache
-def encoded(part: str) -> str:
-    """Return a part of an address, percent-encoded."""
-    return quote(part, safe="")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from portfolio_platform.canonical import canonical_bytes, content_hash
+from portfolio_platform.evidence.ids import encoded, key_of
 from portfolio_platform.monitor.figures import labelled
 
 SCHEMA_VERSION = 2
@@ -178,13 +179,32 @@ class Group(Part):
 
 
 class Concentration(Part):
-    """Concentration by one dimension over gross exposure or risk: its figures, and its largest groups."""
+    """Concentration by one dimension over gross exposure or risk: its figures, and its largest groups.
+
+    ``largest`` is lean: for each group its name, share, exposure, net exposure and exposure over equity; `top` reads it.
+    """
 
     dimension: str
     basis: str
     section: Section
-    top: tuple[Group, ...]
+    largest: tuple[tuple[str, float | None, float, float, float | None], ...]
     groups: int
+
+    @property
+    def top(self) -> tuple[Group, ...]:
+        """Return the largest groups with their evidence ids."""
+        of = self.section.of.replace("concentration_metrics/", "concentration_groups/", 1)
+        return tuple(
+            Group(
+                group=name,
+                share=share,
+                exposure=exposure,
+                net_exposure=net,
+                exposure_pct=over_equity,
+                evidence_id=f"{of}/{encoded(name)}/exposure",
+            )
+            for name, share, exposure, net, over_equity in self.largest
+        )
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -315,5 +335,17 @@ class PortfolioMonitorReport(Part):
         raise KeyError(name)
 
     def rows(self, name: str) -> tuple[dict[str, Any], ...]:
-        """Return the rows of a detail; none where the report does not have it."""
-        return self.details[name].rows if name in self.details else ()
+        """Return the rows of a detail; none where the report does not have it.
+
+        Where a row is one of a table, ``of`` is its address: the evidence id of a number without the column.
+        """
+        if name not in self.details:
+            return ()
+        detail = self.details[name]
+        key = key_of(detail.table)
+        where = f"{detail.table}/{encoded(self.portfolio)}/{self.day.isoformat()}"
+        found = []
+        for row in detail.rows:
+            known = all(part in row for part in key)
+            found.append(row | ({"of": "/".join((where, *(encoded(str(row[part])) for part in key)))} if known else {}))
+        return tuple(found)

@@ -1,32 +1,41 @@
 """The report as GitHub-flavoured Markdown: two minutes to read, every cell escaped."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from portfolio_platform.monitor.report import Figure, PortfolioMonitorReport
-from portfolio_platform.render import formats, words
+from portfolio_platform.render import alerts, formats, recommendation, sections, words
+from portfolio_platform.render import exposure_sections as held
+from portfolio_platform.render import trading_sections as traded
+from portfolio_platform.render.blocks import Block, Grid
 from portfolio_platform.render.text import markdown_text as md
 
 LEFT, RIGHT = ":--", "--:"
 
 
 def to_markdown(report: PortfolioMonitorReport) -> str:
-    """Return the report as Markdown: the verdict, what changed, then the tables, each number rounded for reading."""
+    """Return the report as Markdown: the verdict, what changed, what is wrong, then the tables, each number rounded for reading."""
     blocks = [
         f"# {md(words.title(report))}",
         _under_title(report),
-        *(md(sentence) for sentence in words.verdict(report)),
+        "\n".join(f"- {md(sentence)}" for sentence in words.verdict(report)),
         "## What changed",
         _changes(report),
-        "## Headline",
-        _figures(report, report.headline),
-        "## Drawdown",
-        f"Regime: **{md(words.regime(report.drawdown.regime))}**" + _transition(report),
-        _figures(report, report.drawdown.figures),
-        "## Concentration",
-        *_concentration(report),
-        f"## {'Positions' if len(report.positions) == report.open_positions else 'Largest positions'}",
-        _positions(report),
+        "## Alerts",
+        *_alerts(report),
+        "## Recommendation",
+        *_recommendation(report),
+        "## What to do next",
+        _follow_ups(report),
+        *_block(traded.pnl(report)),
+    ]
+    for block in sections.diagnostics(report):
+        blocks += _block(block)
+    blocks += [
+        *_block(held.positions(report)),
+        *_block(sections.insufficient(report)),
+        "## Every figure",
+        *_figures(report),
         "## Data quality",
         *_quality(report),
         "## Where the numbers come from",
@@ -49,16 +58,26 @@ def _under_title(report: PortfolioMonitorReport) -> str:
     return md(f"{report.mode} portfolio, session {report.session:,}, amounts in {report.base_currency}")
 
 
-def _transition(report: PortfolioMonitorReport) -> str:
-    state = report.drawdown
-    return f" ({md(f'from {state.transition}' if state.transition else words.since_when(report))})."
-
-
 def table(heads: Sequence[str], aligns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; heads and cells are plain text and are escaped here, the only place."""
     lines = [heads, *rows]
     body = [f"| {' | '.join(md(cell) for cell in line)} |" for line in lines]
     return "\n".join([body[0], f"| {' | '.join(aligns)} |", *body[1:]])
+
+
+def _block(block: Block) -> Iterator[str]:
+    yield f"## {md(block.title)}"
+    yield md(" ".join(block.lead))
+    for grid in block.grids:
+        yield f"{md(grid.caption)}:"
+        yield _grid(grid)
+    if block.unknown:
+        yield f"Not known: {' '.join(md(sentence) for sentence in block.unknown)}"
+
+
+def _grid(grid: Grid) -> str:
+    aligns = [RIGHT if column.number else LEFT for column in grid.columns]
+    return table([column.head for column in grid.columns], aligns, [[cell.text for cell in row] for row in grid.rows])
 
 
 def _changes(report: PortfolioMonitorReport) -> str:
@@ -69,63 +88,73 @@ def _changes(report: PortfolioMonitorReport) -> str:
     return "\n".join([since, "", *lines])
 
 
-def _figures(report: PortfolioMonitorReport, figures: Sequence[Figure]) -> str:
+def _alerts(report: PortfolioMonitorReport) -> Iterator[str]:
+    found = alerts.firing(report)
+    yield md(alerts.summary(report)[:1].upper() + alerts.summary(report)[1:]) if found else "No alert fires."
+    views = [alerts.view(alert, report.base_currency) for alert in found]
+    if views:
+        heads = ("Severity", "What", "Observed against threshold", "Room", "Trend", "How long")
+        rows = [
+            (
+                f"{view.sign} {view.severity}{f', {view.note}' if view.note else ''}",
+                view.sentence + (f" ({alerts.MONITOR_ONLY})" if view.monitor_only else ""),
+                view.observed,
+                view.room,
+                view.trend,
+                view.since,
+            )
+            for view in views
+        ]
+        yield table(heads, (LEFT,) * 6, rows)
+        yield "What is behind each:"
+        yield "\n".join(_behind(view) for view in views)
+    silent = alerts.silent(report)
+    if silent:
+        yield "Silent, because a graver alert says the same:"
+        yield "\n".join(f"- {md(alert.sentence)} (silent because of {md(alert.inhibited_by)})" for alert in silent)
+    over = alerts.ended(report)
+    if over:
+        yield "Over in this session:"
+        yield "\n".join(f"- {md(alert.sentence)}" for alert in over)
+
+
+def _behind(view: alerts.AlertView) -> str:
+    told = {"Window", "Who", "How sure", "Before", "Evidence"}
+    facts = "; ".join(f"{label}: {text}" for label, text in view.facts if label in told)
+    return f"- **{md(view.sentence)}** {md(facts)}"
+
+
+def _recommendation(report: PortfolioMonitorReport) -> Iterator[str]:
+    yield md(recommendation.headline(report))
+    facts = recommendation.facts(report)
+    if facts:
+        yield "\n".join(f"- **{label}:** {md('; '.join(texts))}" for label, texts in facts)
+    if report.recommendation is not None:
+        yield f"{recommendation.ENFORCES_NOTHING} To see it: {_code(recommendation.command(report.recommendation))}."
+
+
+def _follow_ups(report: PortfolioMonitorReport) -> str:
+    lines = [f"- **{kind}:** {md(sentence)}{f' ({note})' if note else ''}" for kind, sentence, note in sections.follow_ups(report)]
+    return "\n".join(lines) or "Nothing."
+
+
+def _figures(report: PortfolioMonitorReport) -> Iterator[str]:
     columns: tuple[tuple[formats.Over, date | None], ...] = (("day", report.previous_session), ("week", report.week_session))
-    rows = [
-        (
-            figure.label,
-            formats.value(figure, report.base_currency),
-            *(formats.change(figure, over) for over, session in columns if session),
-        )
-        for figure in figures
-        if figure.value is not None
-    ]
-    heads = ["", "Value", *(f"since {session.isoformat()}" for _, session in columns if session)]
-    unknown = words.not_known_of(figures)
-    parts = [table(heads, (LEFT, *[RIGHT] * (len(heads) - 1)), rows)] if rows else []
-    parts += [f"Not known: {' '.join(md(sentence) for sentence in unknown)}"] if unknown else []
-    return "\n\n".join(parts)
-
-
-def _concentration(report: PortfolioMonitorReport) -> Iterable[str]:
-    if not report.concentration:
-        yield "No concentration is reported: there is no exposure, or it has not been computed."
-        return
-    rows = []
-    for found in report.concentration:
-        largest = ", ".join(f"{group.group} {formats.percent(group.share)}" for group in found.top)
-        more = f" and {found.groups - len(found.top):,} more" if found.groups > len(found.top) else ""
-        picked = [words.find(found.figures, name) for name in ("effective_n", "top_exposure_pct", "coverage")]
-        cells = [formats.value(figure) if figure else formats.NULL for figure in picked]
-        rows.append((found.dimension, (largest or formats.NULL) + more, *cells))
-    heads = ("by", "Largest, of gross exposure", "Effective number", "Largest, of equity", "Classified")
-    yield table(heads, (LEFT, LEFT, RIGHT, RIGHT, RIGHT), rows)
-    unknown = words.concentration_not_known(report)
+    shown = [(over, session) for over, session in columns if session]
+    heads = ["", "Value", *(f"since {session.isoformat()}" for _, session in shown if session)]
+    rows: list[Sequence[str]] = []
+    for label, figures in sections.named_figures(report):
+        rows += [_figure(report, label, figure, [over for over, _ in shown]) for figure in figures if figure.value is not None]
+    if rows:
+        yield table(heads, (LEFT, *[RIGHT] * (len(heads) - 1)), rows)
+    unknown = words.not_known(report)
     if unknown:
         yield f"Not known: {' '.join(md(sentence) for sentence in unknown)}"
 
 
-def _positions(report: PortfolioMonitorReport) -> str:
-    if not report.positions:
-        return "No position is open."
-    rows = [
-        (
-            position.symbol,
-            position.strategy,
-            position.direction,
-            formats.quantity(position.quantity),
-            formats.mark(position),
-            formats.money(position.market_value_base),
-            formats.percent(position.exposure_pct),
-            f"{formats.money(position.unrealised_pnl)} {position.currency}",
-            formats.price(position.stop_price),
-        )
-        for position in report.positions
-    ]
-    heads = ("Symbol", "Strategy", "Side", "Quantity", "Mark", f"Value, {report.base_currency}", "Of equity", "Unrealised", "Stop")
-    shown = table(heads, (LEFT, LEFT, LEFT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT), rows)
-    rest = report.open_positions - len(report.positions)
-    return f"{shown}\n\n{rest:,} smaller positions are not listed." if rest > 0 else shown
+def _figure(report: PortfolioMonitorReport, label: str, figure: Figure, over: Sequence[formats.Over]) -> tuple[str, ...]:
+    value = formats.value(figure, report.base_currency)
+    return (f"{label}: {figure.label}", value, *(formats.change(figure, span) for span in over))
 
 
 def _quality(report: PortfolioMonitorReport) -> Iterable[str]:
@@ -135,7 +164,7 @@ def _quality(report: PortfolioMonitorReport) -> Iterable[str]:
         yield "\n".join(f"- {md(finding)}" for finding in quality.findings)
     if quality.stale_marks:
         yield f"Stale marks: {md(', '.join(quality.stale_marks))}."
-    yield table(("", "Value"), (LEFT, RIGHT), [(figure.label, formats.value_or_reason(figure)) for figure in quality.figures])
+    yield table(("", "Value"), (LEFT, RIGHT), words.quality_rows(report))
 
 
 def _footer(report: PortfolioMonitorReport) -> str:

@@ -39,7 +39,12 @@ def _issued(found: Recommendation) -> str:
 
 
 def _event(found: Recommendation) -> PortfolioRecommendationEvent | None:
-    return PortfolioRecommendationEvent.model_validate(found.content) if found.content else None
+    if not found.content:
+        return None
+    try:
+        return PortfolioRecommendationEvent.model_validate(found.content)
+    except ValueError:  # a content of an older schema is told without its parts; the command shows it
+        return None
 
 
 def changes(event: PortfolioRecommendationEvent) -> list[str]:

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from portfolio_platform.monitor.report import Figure, PortfolioMonitorReport
-from portfolio_platform.render import formats, words
+from portfolio_platform.render import alerts, exposure_sections, formats, recommendation, sections, trading_sections, words
+from portfolio_platform.render.blocks import Grid
 from portfolio_platform.render.series import History
 from portfolio_platform.render.sparkline import sparkline
 from portfolio_platform.render.text import one_line
@@ -13,29 +14,32 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-HEADLINE = ("equity", "daily_return", "drawdown", "gross_exposure_pct", "net_exposure_pct", "volatility_60", "open_positions")
-DIMENSIONS = ("symbol", "template", "cohort")
-POSITIONS, CHANGES, SPARK = 8, 8, 40
+HEADLINE = ("equity", "daily_return", "drawdown", "gross_exposure_pct", "net_exposure_pct", "heat", "use", "stack_ratio", "turnover_20")
+POSITIONS, CHANGES, ALERTS, FOLLOW_UPS, GATES, SPARK = 8, 8, 8, 6, 4, 40
 REGIME_STYLES = {"normal": "green", "defensive": "yellow", "risk_off": "bold red", "probation": "cyan"}
+SEVERITY_STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 TONE_STYLES = {"better": "green", "worse": "red", "": "dim"}
 
 
 def to_terminal(report: PortfolioMonitorReport, history: History | None = None) -> "Group":
-    """Return what `rich` prints of a report: verdict, headline, what changed, concentration, positions.
+    """Return what `rich` prints of a report: verdict, what changed, alerts, what to do, headline, a line for each diagnostic.
 
     With a history, two small lines show the last sessions of unit value and gross exposure.
     """
     from rich.console import Group
 
-    parts: list[RenderableType] = [_title(report), *(_text(sentence) for sentence in words.verdict(report)), _text("")]
-    parts.append(_headline(report))
+    parts: list[RenderableType] = [_title(report), *(_text(f"• {sentence}") for sentence in words.verdict(report))]
+    parts += _changes(report)
+    parts += _alerts(report)
+    parts += _next(report)
+    parts += [_text(""), _headline(report)]
     if history is not None and len(history.until(report.day)) > 1:
         parts += _sparks(history.until(report.day).tail(SPARK))
-    parts += _changes(report)
-    if report.concentration:
-        parts += [_text(""), _concentration(report)]
-    if report.positions:
-        parts += [_text(""), _positions(report)]
+    parts += [_text(""), _diagnostics(report)]
+    for block in (trading_sections.pnl(report), exposure_sections.positions(report)):
+        for grid in block.grids[-1:]:
+            parts += [_text(""), _grid(grid, POSITIONS)]
+    parts += _insufficient(report)
     unknown = words.not_known(report)
     if unknown:
         parts += [_text(""), _text(f"Not known: {' '.join(unknown)}", "dim")]
@@ -99,46 +103,77 @@ def _sparks(history: History) -> "list[RenderableType]":
 def _changes(report: PortfolioMonitorReport) -> "list[RenderableType]":
     if not report.changes:
         return [_text(""), _text(words.NO_CHANGES if report.previous_session else "This is the first session.", "dim")]
-    table = _table("What changed", ("", False), ("", False))
+    since = f" since {report.previous_session.isoformat()}" if report.previous_session else ""
+    table = _table(f"What changed{since}", ("", False), ("", False))
     table.show_header = False
     for change in report.changes[:CHANGES]:
-        table.add_row(_text(words.CHANGE_WORDS[change.kind], "dim"), _text(change.sentence))
+        style = SEVERITY_STYLES[change.severity] if change.severity != "info" else "dim"
+        sign = alerts.SIGNS[change.severity] if change.severity != "info" else " "
+        table.add_row(_text(f"{sign} {words.CHANGE_WORDS[change.kind]}", style), _text(change.sentence))
     rest = len(report.changes) - CHANGES
     if rest > 0:
         table.add_row("", _text(f"and {rest:,} more, on the page", "dim"))
     return [_text(""), table]
 
 
-def _concentration(report: PortfolioMonitorReport) -> "Table":
-    table = _table("Concentration", ("by", False), ("Largest", False), ("Of gross", True), ("Of equity", True), ("Effective number", True))
-    for name in DIMENSIONS:
-        found = words.dimension(report, name)
-        if found is None:
-            continue
-        effective = words.find(found.figures, "effective_n")
-        largest = found.top[0] if found.top else None
-        table.add_row(
-            _text(found.dimension),
-            _text(largest.group if largest else found.reason or formats.NULL),
-            _text(formats.percent(largest.share if largest else None)),
-            _text(formats.percent(largest.exposure_pct if largest else None)),
-            _text(formats.value(effective) if effective else formats.NULL),
-        )
+def _alerts(report: PortfolioMonitorReport) -> "list[RenderableType]":
+    found = alerts.firing(report)
+    if not found:
+        return []
+    table = _table("Alerts", ("", False), ("What", False), ("Observed", False), ("Room", False), ("Trend", False), ("Sessions", True))
+    for alert in found[:ALERTS]:
+        view = alerts.view(alert, report.base_currency)
+        said = _text(view.sentence)
+        if view.monitor_only:
+            said.append(f" ({alerts.MONITOR_ONLY})", "dim")
+        sign = _text(f"{view.sign} {view.severity}", SEVERITY_STYLES[view.severity])
+        room = formats.NULL if alert.room is None else view.room
+        table.add_row(sign, said, _text(view.observed), _text(room), _text(view.trend), _text(f"{alert.sessions_firing:,}"))
+    rest = len(found) - ALERTS
+    if rest > 0:
+        table.add_row("", _text(f"and {rest:,} more, on the page", "dim"))
+    silent = len(alerts.silent(report))
+    if silent:
+        table.add_row("", _text(f"{silent:,} more {'is' if silent == 1 else 'are'} silent: a graver one says the same", "dim"))
+    return [_text(""), table]
+
+
+def _next(report: PortfolioMonitorReport) -> "list[RenderableType]":
+    todo, found = sections.follow_ups(report), report.recommendation
+    table = _table("What to do next", ("", False), ("", False))
+    table.show_header = False
+    if found is not None:
+        wanted = ("Would change", "Withdrawn if", "Expires")
+        for label, texts in recommendation.facts(report):
+            if label in wanted:
+                table.add_row(_text(label, "dim"), _text("; ".join(texts)))
+    for kind, sentence, note in todo[:FOLLOW_UPS]:
+        said = _text(sentence)
+        if note:
+            said.append(f" ({note})", "dim")
+        table.add_row(_text(kind, "dim"), said)
+    if len(todo) > FOLLOW_UPS:
+        table.add_row("", _text(f"and {len(todo) - FOLLOW_UPS:,} more, on the page", "dim"))
+    return [_text(""), table] if table.row_count else []
+
+
+def _diagnostics(report: PortfolioMonitorReport) -> "Table":
+    table = _table("Diagnostics", ("", False), ("", False))
+    table.show_header = False
+    for block in sections.diagnostics(report):
+        table.add_row(_text(block.title, "dim"), _text(" ".join(block.lead)))
     return table
 
 
-def _positions(report: PortfolioMonitorReport) -> "Table":
-    shown = report.positions[:POSITIONS]
-    title = f"Positions ({len(shown)} of {report.open_positions:,})" if len(shown) < report.open_positions else "Positions"
-    value = f"Value, {report.base_currency}"
-    table = _table(title, ("Symbol", False), ("Strategy", False), ("Side", False), (value, True), ("Of equity", True), ("Unrealised", True))
-    for position in shown:
-        table.add_row(
-            _text(position.symbol),
-            _text(position.strategy),
-            _text(position.direction),
-            _text(formats.money(position.market_value_base)),
-            _text(formats.percent(position.exposure_pct)),
-            _text(formats.money(position.unrealised_pnl, position.currency)),
-        )
+def _grid(grid: Grid, most: int) -> "Table":
+    shown = [place for place, column in enumerate(grid.columns) if not column.wide]
+    table = _table(grid.caption, *((grid.columns[place].head, grid.columns[place].number) for place in shown))
+    for row in grid.rows[:most]:
+        table.add_row(*(_text(row[place].text) for place in shown))
     return table
+
+
+def _insufficient(report: PortfolioMonitorReport) -> "list[RenderableType]":
+    block = sections.insufficient(report)
+    parts: list[RenderableType] = [_text(""), _text(f"{block.title}: {' '.join(block.lead)}", "bold" if block.grids else "dim")]
+    return parts + [_grid(grid, GATES) for grid in block.grids]

@@ -50,7 +50,15 @@ def test_an_alert_is_shown_with_who_did_what_and_remarks(firing: Home) -> None:
     assert run(firing, "alerts", "ack", AAPL, "--by", "Ada", "--note", "reducing").exit_code == 0
     assert run(firing, "annotate", AAPL, "--by", "Bob", "--text", "index change").exit_code == 0
     shown = run(firing, "alerts", "show", AAPL)
-    for said in ("acknowledged", "Ada reducing", "31.0 % against ≥ 30.0 %", "momentum AAPL 31.0 %", "gate passed", "Bob: index change", "alert_fired"):
+    for said in (
+        "acknowledged",
+        "Ada reducing",
+        "31.0 % against ≥ 30.0 %",
+        "momentum AAPL 31.0 %",
+        "gate passed",
+        "Bob: index change",
+        "alert_fired",
+    ):
         assert said in shown.text
     as_json = run(firing, "alerts", "show", AAPL, "--json").json
     assert [event["what"] for event in as_json["history"]] == ["alert_fired", "alert_acknowledged"]
@@ -70,7 +78,9 @@ def test_a_second_acknowledgement_is_a_problem_and_an_alert_that_is_not_there_wr
 
 
 def test_silences_are_started_listed_and_ended(firing: Home) -> None:
-    started = run(firing, "alerts", "silence", "--rule", "symbol_exposure", "--until", "2011-01-05", "--by", "Ada", "--reason", "rebalancing")
+    started = run(
+        firing, "alerts", "silence", "--rule", "symbol_exposure", "--until", "2011-01-05", "--by", "Ada", "--reason", "rebalancing"
+    )
     assert started.exit_code == 0 and "silence:1" in started.text
     assert {item["state"] for item in run(firing, "alerts", "list", "--json").json} == {"silenced"}
     assert "rebalancing" in run(firing, "alerts", "silences").text
@@ -84,7 +94,7 @@ def test_deliver_follows_the_newest_session_and_sends_what_is_due(firing: Home) 
     sent = run(firing, "alerts", "deliver")
     assert sent.exit_code == 0 and "1 sent" in sent.text
     put(firing, 2, [ended(2, 1), ended(2, 1, "MSFT")])
-    assert "2 alerts changed, 1 messages queued" in run(firing, "alerts", "deliver").text
+    assert "2 alerts changed, 1 message queued" in run(firing, "alerts", "deliver").text
     assert "MSFT" in (firing.root / "notifications.log").read_text(encoding="utf-8")
     assert told(firing) == ["fired:critical+fired:warning", "resolved:critical+resolved:warning"]
     assert run(firing, "alerts", "list").text == "no alert is open"

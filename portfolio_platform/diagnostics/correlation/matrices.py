@@ -40,33 +40,15 @@ def moments(returns: Float64, ends: Int64, count: Int64, mean: Float64, scale: F
 
 
 @njit(cache=True)
-def _add_row(total: Any, row: Any, a: float) -> None:  # pragma: no cover - compiled
-    for j in range(total.size):
-        total[j] += a * row[j]
-
-
-@njit(cache=True)
-def _add_rows_back(total: Any, returns: Float64, row: int, low: int, i: int) -> None:  # pragma: no cover - compiled
-    """Add the products of rows ``row`` down to ``low``: four at a time, in the order in which one at a time would."""
-    while row - 3 >= low:
-        a, b, c, d = returns[row, i], returns[row - 1, i], returns[row - 2, i], returns[row - 3, i]
-        one, two, three, four = returns[row, i + 1 :], returns[row - 1, i + 1 :], returns[row - 2, i + 1 :], returns[row - 3, i + 1 :]
-        for j in range(total.size):
-            total[j] = (((total[j] + a * one[j]) + b * two[j]) + c * three[j]) + d * four[j]
-        row -= 4
-    while row >= low:
-        _add_row(total, returns[row, i + 1 :], returns[row, i])
-        row -= 1
-
-
-@njit(cache=True)
-def _normalise(suffix: Any, prefix: Any, inverse: Any, offset: Any, own: tuple[float, float], out: Any) -> None:  # pragma: no cover
-    scaled, shift = own
-    for j in range(out.size):
-        value = (suffix[j] + prefix[j]) * (scaled * inverse[j]) - shift * offset[j]
-        # written as choices, which the compiler turns into vector instructions; min and max it does not
-        value = value if value < 1.0 else 1.0
-        out[j] = value if value > -1.0 else -1.0
+def _offsets(count: Int64, mean: Float64, scale: Float64) -> tuple[Float64, Float64]:  # pragma: no cover - compiled
+    """Return one over the scale, and the mean in its units, by which products of pairs become correlations; 0 without a scale."""
+    inverse, offset = np.zeros(scale.shape), np.zeros(scale.shape)
+    for k in range(scale.shape[0]):
+        for j in range(scale.shape[1]):
+            if scale[k, j] > 0.0:
+                inverse[k, j] = 1.0 / scale[k, j]
+                offset[k, j] = mean[k, j] * np.sqrt(float(count[k])) * inverse[k, j]
+    return inverse, offset
 
 
 @njit(cache=True)
@@ -75,15 +57,10 @@ def correlations(
 ) -> None:  # pragma: no cover - compiled
     """Fill the correlations of each window: (ends, pairs), pairs (i, j > i) row by row; 0 where a series does not move.
 
-    ``ends`` ascend and are ``anchor - 1`` or later.
+    ``ends`` ascend and are ``anchor - 1`` or later. Loops stand side by side in one function: calls would take a fifth more.
     """
     size = returns.shape[1]
-    inverse, offset = np.zeros((ends.size, size)), np.zeros((ends.size, size))
-    for k in range(ends.size):
-        for j in range(size):
-            if scale[k, j] > 0.0:
-                inverse[k, j] = 1.0 / scale[k, j]
-                offset[k, j] = mean[k, j] * np.sqrt(float(count[k])) * inverse[k, j]
+    inverse, offset = _offsets(count, mean, scale)
     suffix, sums = np.empty((ends.size, size)), np.empty(size)
     base = 0
     for i in range(size - 1):
@@ -93,15 +70,36 @@ def correlations(
         row = anchor - 1
         for k in range(ends.size - 1, -1, -1):
             low = ends[k] - window + 1
-            _add_rows_back(total, returns, row, low, i)
-            row = low - 1
+            while row - 3 >= low:  # four at a time, in the order in which one at a time would be
+                a, b, c, d = returns[row, i], returns[row - 1, i], returns[row - 2, i], returns[row - 3, i]
+                one, two, three, four = (
+                    returns[row, i + 1 :],
+                    returns[row - 1, i + 1 :],
+                    returns[row - 2, i + 1 :],
+                    returns[row - 3, i + 1 :],
+                )
+                for j in range(others):
+                    total[j] = (((total[j] + a * one[j]) + b * two[j]) + c * three[j]) + d * four[j]
+                row -= 4
+            while row >= low:
+                a, one = returns[row, i], returns[row, i + 1 :]
+                for j in range(others):
+                    total[j] += a * one[j]
+                row -= 1
             suffix[k, :others] = total
         total[:] = 0.0
         row = anchor
         for k in range(ends.size):
             while row <= ends[k]:
-                _add_row(total, returns[row, i + 1 :], returns[row, i])
+                a, one = returns[row, i], returns[row, i + 1 :]
+                for j in range(others):
+                    total[j] += a * one[j]
                 row += 1
-            own = (inverse[k, i], offset[k, i])
-            _normalise(suffix[k], total, inverse[k, i + 1 :], offset[k, i + 1 :], own, out[k, base : base + others])
+            scaled, shift, before = inverse[k, i], offset[k, i], suffix[k]
+            others_inverse, others_offset, target = inverse[k, i + 1 :], offset[k, i + 1 :], out[k, base : base + others]
+            for j in range(others):
+                value = (before[j] + total[j]) * (scaled * others_inverse[j]) - shift * others_offset[j]
+                # written as choices, which the compiler turns into vector instructions; min and max it does not
+                value = value if value < 1.0 else 1.0
+                target[j] = value if value > -1.0 else -1.0
         base += others

@@ -101,8 +101,11 @@ class Calendars:
         packed = np.packbits(self.has, axis=0)
         _, first, of_symbol = np.unique(packed, axis=1, return_index=True, return_inverse=True)
         self.days = self.has[:, first]
+        self.holds = np.zeros((book.sessions, len(closes.symbols)), bool)
+        session = np.repeat(np.arange(book.sessions), np.diff(book.start))
+        self.holds[session, book.symbol] = True
         held = np.zeros((book.sessions, first.size), bool)
-        held[np.repeat(np.arange(book.sessions), np.diff(book.start)), of_symbol.ravel()[book.symbol]] = True
+        held[session, of_symbol.ravel()[book.symbol]] = True
         sets, self.set_of = np.unique(np.packbits(held, axis=1), axis=0, return_inverse=True)
         self.set_of = self.set_of.ravel()
         self.sets = np.unpackbits(sets, axis=1, count=first.size).astype(bool)
@@ -140,12 +143,14 @@ def _of_block(
         tail = common[max(0, int(np.searchsorted(common, begin)) - max(spans) - 1) :]
         by_days.setdefault(tail.tobytes(), (common, []))[1].append(mine[calendars.set_of[mine] == which])
     for common, parts in by_days.values():
-        stretch = _stretch(closes, book, spans[0], np.sort(np.concatenate(parts)), begin, common, observed)
+        stretch = _stretch(closes, book, spans[0], np.sort(np.concatenate(parts)), begin, common, calendars, observed)
         if stretch is not None:
             yield stretch
 
 
-def _stretch(closes: Closes, book: Book, window: int, members: Int64, begin: int, common: Int64, observed: Observed) -> Stretch | None:
+def _stretch(
+    closes: Closes, book: Book, window: int, members: Int64, begin: int, common: Int64, calendars: Calendars, observed: Observed
+) -> Stretch | None:
     """Cut the returns of a block: those of the block itself, and as many before it as a window reaches back."""
     # return k goes from common session k to k + 1 and belongs to the later day
     last = np.searchsorted(common, book.day[members] - closes.first, side="right") - 2
@@ -158,10 +163,7 @@ def _stretch(closes: Closes, book: Book, window: int, members: Int64, begin: int
     anchor = max(int(np.searchsorted(common, begin)) - 1, 0)
     low = anchor - window
     kept = common[max(low, 0) : int(last.max()) + 2]
-    is_held = np.zeros(len(closes.symbols), bool)
-    for session in members.tolist():
-        is_held[book.held(session)] = True
-    distinct = np.flatnonzero(is_held)
+    distinct = np.flatnonzero(calendars.holds[members].any(axis=0))
     values = np.diff(closes.log_close[np.ix_(kept, distinct)], axis=0)
     front = max(-low, 0)
     returns = np.zeros((front + values.shape[0], distinct.size))

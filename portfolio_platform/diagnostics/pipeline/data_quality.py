@@ -28,6 +28,7 @@ Int64 = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 SOURCES = (FILLS.name, BARS.name, SIGNALS.name, INTENTS.name)
 DAY_SPAN = 1 << 24
+MARGIN_DAYS = 31
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,22 @@ def _read(home: Home, policies: Assigned, plan: Plan) -> tuple[dict[str, Held], 
             _days_by(fills.filter(pa.array(trades)), "symbol", traded_on[trades]),
         )
     spoken = _days_by(bars, "symbol", barred_on)
-    known, first = reference(home, policies.default), min((int(days[0]) for days in spoken.values()), default=0)
-    names = {known.calendar_of(symbol) for symbol in spoken}
-    calendars = {name: calendar_sessions(name, first, to_number(plan.until)) for name in names}
-    return of_portfolio, Heard(spoken, others, {symbol: calendars[known.calendar_of(symbol)] for symbol in spoken})
+    return of_portfolio, Heard(spoken, others, _calendars(home, policies, plan, of_portfolio, spoken))
+
+
+def _calendars(home: Home, policies: Assigned, plan: Plan, portfolios: Mapping[str, Held], spoken: Mapping[str, Int64]) -> dict[str, Int64]:
+    """Return the calendar of each symbol, from before the sessions that judge its cadence on: older years cost a second to make."""
+    first, known, since = to_number(plan.first), reference(home, policies.default), {to_number(plan.first)}
+    for portfolio, held in portfolios.items():
+        policy = policies.of(portfolio).data_quality
+        recent = held.days[max(0, int(np.searchsorted(held.days, first)) - policy.traded_window) :]
+        waited_for = {*held.held, *(name for name, days in held.traded.items() if recent.size and days[-1] >= recent[0])}
+        for seen in (spoken[name] for name in waited_for & spoken.keys()):
+            newest = int(seen[max(0, int(np.searchsorted(seen, first, side="right")) - 1)])
+            # no calendar has fewer than a session every other day, holidays of a month aside
+            since.add(max(newest - 2 * policy.cadence_window - MARGIN_DAYS, int(seen[0])))
+    calendars = {name: calendar_sessions(name, min(since), to_number(plan.until)) for name in set(map(known.calendar_of, spoken))}
+    return {symbol: calendars[known.calendar_of(symbol)] for symbol in spoken}
 
 
 def _equal(table: pa.Table, portfolio: str) -> Flags:

@@ -283,7 +283,9 @@ TURNOVER_METRICS = Table(
         of("integer", "trades", "orders filled in the session; fills of one order, symbol and session are one trade", "trades"),
         of("integer", "trades_20", "trades of 20 sessions", "trades"),
         of("integer", "trades_baseline", "trades of the 250 sessions before, disjoint", "trades"),
-        number("trades_tail", "exact conditional probability of so many trades: parts of one order are no independent events", "probability"),
+        number(
+            "trades_tail", "exact conditional probability of so many trades: parts of one order are no independent events", "probability"
+        ),
         of("integer", "trips", "round trips closed in the session", "trips"),
         of("integer", "trips_20", "round trips closed in 20 sessions", "trips"),
         of("integer", "trips_baseline", "round trips of the 250 sessions before", "trips"),

@@ -95,35 +95,29 @@ def written(parts: pa.Table, unit: Mapping[int, str], adds_up: Mapping[int, bool
     kept = ordered.filter(pa.array(rank < TOP))
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (weight / total)[rank < TOP]
-    quoted: dict[str, str] = {}
+    shares, values = _figures(share), _figures(kept["value"].to_numpy())
+    columns = [kept[name].to_pylist() for name in ("entry", "code", "strategy", "symbol")]
+    known: dict[tuple[str, str, str], tuple[str, str]] = {}
     lists: dict[int, list[str]] = {}
-    columns = [kept[name].to_pylist() for name in ("entry", "code", "strategy", "symbol", "value")]
-    for number, code, strategy, symbol, value, part in zip(*columns, share.tolist(), strict=True):
-        fields = []
+    for number, code, strategy, symbol, part, value in zip(*columns, shares, values, strict=True):
+        names = known.get((code, strategy, symbol))
+        if names is None:
+            names = known[(code, strategy, symbol)] = (_named(code=code), _named(strategy=strategy, symbol=symbol))
         # the keys stand in sorted order, as canonical JSON wants them
-        if code:
-            fields.append(f'"code":{_quoted(code, quoted)}')
-        if adds_up[number] and np.isfinite(part):
-            fields.append(f'"share":{_figure(part)}')
-        if strategy:
-            fields.append(f'"strategy":{_quoted(strategy, quoted)}')
-        if symbol:
-            fields.append(f'"symbol":{_quoted(symbol, quoted)}')
-        fields.append(f'"unit":{_quoted(unit[number], quoted)},"value":{_figure(value)}')
-        lists.setdefault(number, []).append(f"{{{','.join(fields)}}}")
+        said = f'"share":{part},' if adds_up[number] and part != "null" else ""
+        lists.setdefault(number, []).append(f'{{{names[0]}{said}{names[1]}"unit":"{unit[number]}","value":{value}}}')
     return {number: f"[{','.join(found)}]" for number, found in lists.items()}
 
 
-def _figure(value: float) -> str:
-    """Return a number as canonical JSON has it, at nine significant digits: the order of a sum never shows."""
-    return repr(float(f"{value:.{DIGITS}g}") + 0.0)
+def _figures(numbers: npt.NDArray[np.float64]) -> list[str]:
+    """Return numbers as JSON has them, at nine significant digits: the order of a sum never shows."""
+    sound = np.isfinite(numbers).tolist()
+    return [repr(float(f"{one:.{DIGITS}g}") + 0.0) if fine else "null" for one, fine in zip(numbers.tolist(), sound, strict=True)]
 
 
-def _quoted(text: str, known: dict[str, str]) -> str:
-    found = known.get(text)
-    if found is None:
-        found = known[text] = json.dumps(text, ensure_ascii=False)
-    return found
+def _named(**names: str) -> str:
+    """Return the names that are given as members of a JSON object, a comma after each."""
+    return "".join(f"{json.dumps(key)}:{json.dumps(name, ensure_ascii=False)}," for key, name in names.items() if name)
 
 
 def listed_symbols(parts: pa.Table) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 import math
 from datetime import date
+from functools import lru_cache
 
 from portfolio_platform.policy.alerts import Rule
 
@@ -32,11 +33,13 @@ def _signed(value: float, digits: int) -> str:
     return f"−{text[1:]}" if any(char in "123456789" for char in text) else text[1:]
 
 
+@lru_cache(maxsize=4096)
 def shown_scope(scope: str) -> str:
     """Return a scope as text: the parts of a longer one are told apart by a comma."""
     return ", ".join(part for part in scope.split("/") if part) if scope.count("/") > 1 else scope
 
 
+@lru_cache(maxsize=4096)
 def shown_symbols(symbols: str) -> str:
     """Return symbols as a sentence names them: the first twelve, and how many more there are."""
     names = symbols.split(", ") if symbols else []

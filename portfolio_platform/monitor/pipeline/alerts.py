@@ -19,7 +19,7 @@ from portfolio_platform.monitor.alerts.families import contributions, day_number
 from portfolio_platform.monitor.alerts.grid import KEYS, USED, Metrics
 from portfolio_platform.monitor.alerts.rows import REMEMBERED, alert_rows, asked_of, remembered
 from portfolio_platform.monitor.alerts.states import Sessions, alerts
-from portfolio_platform.monitor.alerts.wording import ENDED, FIRING, facts_of
+from portfolio_platform.monitor.alerts.wording import ENDED, facts_of
 from portfolio_platform.monitor.pipeline.contributors import read_sources
 from portfolio_platform.policy.alerts import AlertPolicy, Rule
 from portfolio_platform.policy.assigned import Assigned
@@ -93,9 +93,9 @@ def _metrics(home: Home, names: set[str], since: date, until: date) -> Metrics:
 
 def _stored(home: Home, first: date, since: date) -> pa.Table:
     """Return what is remembered of the days before: every end of an alert, and what fired since a day."""
-    ends = home.lake.read(derived.ALERT_STATES, REMEMBERED, (pc.field("day") < first) & (pc.field("state") == ENDED))
-    firing = (pc.field("day") < first) & (pc.field("day") >= since) & (pc.field("state") == FIRING)
-    return pa.concat_tables([ends, home.lake.read(derived.ALERT_STATES, REMEMBERED, firing, from_month=since.isoformat()[:7])])
+    ended_or_recent = (pc.field("state") == ENDED) | (pc.field("day") >= since)
+    where = (pc.field("day") < first) & ended_or_recent
+    return home.lake.read(derived.ALERT_STATES, REMEMBERED, where, to_month=first.isoformat()[:7])
 
 
 def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]:

@@ -60,9 +60,17 @@ def _table(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(full, schema=table.arrow_schema())
 
 
-def put(home: Home, sessions: int, rows: Sequence[dict[str, Any]] = (), portfolios: Sequence[str] = ("core",), built: int | None = None) -> None:
-    """Write a lake in which the portfolios have sessions 0 to ``sessions``, and these alerts."""
-    equity = [{"day": day(number), "portfolio": name, "session": number} for name in portfolios for number in range(sessions + 1)]
+def put(
+    home: Home,
+    sessions: int,
+    rows: Sequence[dict[str, Any]] = (),
+    portfolios: Sequence[str] = ("core",),
+    built: int | None = None,
+    ended_at: dict[str, int] | None = None,
+) -> None:
+    """Write a lake in which the portfolios have sessions 0 to ``sessions`` (or to where they ended), and these alerts."""
+    last = {name: (ended_at or {}).get(name, sessions) for name in portfolios}
+    equity = [{"day": day(number), "portfolio": name, "session": number} for name in portfolios for number in range(last[name] + 1)]
     with home.lake.writing():
         home.lake.replace(PORTFOLIO_EQUITY, _table(PORTFOLIO_EQUITY, equity))
         home.lake.replace(ALERT_STATES, _table(ALERT_STATES, list(rows)))

@@ -21,7 +21,9 @@ TIGHTEN = {"mode": "defensive", "monitor_only": False, "adjustments": [{"directi
 LOOSEN = {"mode": "normal", "monitor_only": False, "adjustments": [{"direction": "tighten"}, {"direction": "loosen"}]}
 
 
-def row(session: int, content: dict[str, Any] | None = None, portfolio: str = "core", holds: int = 5, status: str = "issued") -> dict[str, Any]:
+def row(
+    session: int, content: dict[str, Any] | None = None, portfolio: str = "core", holds: int = 5, status: str = "issued"
+) -> dict[str, Any]:
     said = canonical_bytes({**(content or TIGHTEN), "issued": day(session), "portfolio": portfolio})
     identity = f"recommendation:{portfolio}:{day(session)}"
     return {
@@ -71,7 +73,13 @@ def test_on_paper_a_tightening_of_the_newest_session_is_approved_by_rule(store_h
 
 
 @pytest.mark.parametrize(
-    "content", [LOOSEN, TIGHTEN | {"monitor_only": True}, TIGHTEN | {"adjustments": []}, {"mode": "normal", "adjustments": [{"direction": "tighten"}]}]
+    "content",
+    [
+        LOOSEN,
+        TIGHTEN | {"monitor_only": True},
+        TIGHTEN | {"adjustments": []},
+        {"mode": "normal", "adjustments": [{"direction": "tighten"}]},
+    ],
 )
 def test_loosening_failed_gates_and_what_changes_nothing_wait(home: Home, content: dict[str, Any]) -> None:
     publish(home, 3, row(3, content))

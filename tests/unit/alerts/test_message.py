@@ -37,10 +37,10 @@ def test_the_message_answers_what_is_asked_at_night() -> None:
     assert made.title == "(CRITICAL) core: AAPL holds 31.0 % of core's equity."
     assert written(made, "text").splitlines() == [
         "New · critical: AAPL holds 31.0 % of core's equity.",
-        "Observed: 31.0 % against ≥ 30.0 % (over session, since 2010-12-10)",
+        "Observed: 31.0 % against ≥ 30.0 % (in the session of 2010-12-10)",
         "Who: momentum AAPL 31.0 % (100 % of it)",
         "Room: 14.0 % to the next limit",
-        "Trend: worse, 1.0 % since the session before",
+        "Trend: worse, +1.0 % since the session before",
         "How sure: n = 1, gate passed",
         "Do: Add nothing to AAPL.",
         "Since: 2010-12-08 (3 sessions, at worst 33.0 %)",
@@ -48,6 +48,11 @@ def test_the_message_answers_what_is_asked_at_night() -> None:
         "Look: portfolio why alert:core:symbol_exposure:AAPL:2010-12-08",
         "Acknowledge: portfolio alerts ack alert:core:symbol_exposure:AAPL:2010-12-08 --by NAME",
     ]
+
+
+def test_a_window_of_sessions_says_since_when_and_a_change_has_its_sign() -> None:
+    text = written(message(alert_row(9, lookback="60 sessions", window_start=day(1), change=-0.02, trend="better")), "text")
+    assert "(over 60 sessions, since 2010-12-02)" in text and "Trend: better, −2.0 % since" in text
 
 
 def test_what_is_not_known_is_left_out() -> None:
@@ -83,7 +88,10 @@ def test_names_from_a_ledger_are_neither_markup_nor_lines_nor_commands(text: str
     made, plain = message(hostile_row(text)), written(message(alert_row(9)), "text")
     shown = written(made, "text", 100_000)
     assert not set(shown) & set("<>@`[]|*\\~\x1b") and "://" not in shown
-    assert {line.split(":")[0] for line in shown.splitlines()} <= {line.split(":")[0] for line in plain.splitlines()} | {"New · warning", "Before"}
+    assert {line.split(":")[0] for line in shown.splitlines()} <= {line.split(":")[0] for line in plain.splitlines()} | {
+        "New · warning",
+        "Before",
+    }
     parser = Tags()
     page = written(made, "html", 100_000)
     parser.feed(page)

@@ -47,6 +47,13 @@ def test_what_fires_in_older_sessions_alone_never_pages(home: Home) -> None:
     assert told(home) == [] and alerts_of(home) == [] and events_of(home) == []
 
 
+def test_each_portfolio_has_its_own_newest_session(home: Home) -> None:
+    rows = [alert_row(2), alert_row(2, portfolio="macro"), alert_row(5, "MSFT")]
+    put(home, 5, rows, ("core", "macro"), ended_at={"macro": 2})
+    sync(home)
+    assert {(alert.portfolio, alert.scope) for alert in alerts_of(home)} == {("macro", "AAPL"), ("core", "MSFT")}
+
+
 def test_an_end_that_no_sync_saw_is_caught_up_with_its_own_day(home: Home) -> None:
     follow(home, 1, alert_row(1))
     follow(home, 9, alert_row(1), alert_row(2, began=1), ended(3, 1), alert_row(5), ended(6, 5))
@@ -168,7 +175,10 @@ def test_a_silenced_alert_is_told_once_the_silence_is_over(home: Home) -> None:
     put(home, 1, [])
     made = actions.silence(home, portfolio="core", rule="symbol_exposure", scope="AAPL", until=_after(home, 5), by="Ada", reason="known")
     follow(home, 1, alert_row(1), alert_row(1, "MSFT"))
-    assert told(home) == ["fired:warning"] and {alert.scope: alert.state for alert in alerts_of(home)} == {"AAPL": "silenced", "MSFT": "firing"}
+    assert told(home) == ["fired:warning"] and {alert.scope: alert.state for alert in alerts_of(home)} == {
+        "AAPL": "silenced",
+        "MSFT": "firing",
+    }
     home.pin_clock(LATER)
     follow(home, 2, alert_row(2, began=1), alert_row(2, "MSFT", began=1))
     assert told(home) == ["fired:warning", "fired:warning"]

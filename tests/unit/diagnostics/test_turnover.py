@@ -324,31 +324,19 @@ def built(at_home: Home, name: str) -> pa.Table:
     return sort(name, at_home.lake.read(derived.DERIVED[name]))
 
 
-@pytest.fixture
-def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows that a ledger of some weeks is longer than."""
-    from portfolio_platform.policy import shipped
-
-    text = shipped.DEFAULT_POLICY_FILE.read_text().replace(
-        "[turnover]\nwindow = 20\nbaseline = 250", "[turnover]\nwindow = 3\nbaseline = 5"
-    )
-    assert "baseline = 5\n" in text
-    monkeypatch.setattr(Home, "create", _create_with(Home.create, text))
-
-
-def _create_with(create: Any, text: str) -> Any:
-    def made(self: Home) -> None:
-        create(self)
-        (self.policies / "default.toml").write_text(text)
-
+def with_short_windows(root: Path, last: date) -> Home:
+    """Return a home whose windows are shorter than a ledger of some weeks."""
+    made = new_home(root, last)
+    policy = made.policies / "default.toml"
+    policy.write_text(policy.read_text().replace("[turnover]\nwindow = 20\nbaseline = 250", "[turnover]\nwindow = 3\nbaseline = 5"))
     return made
 
 
 @pytest.mark.parametrize(("seed", "step"), [(5, 1), (17, 3), (29, 4)])
-def test_building_in_steps_gives_the_tables_of_one_build(tmp_path: Path, short_windows: None, seed: int, step: int) -> None:
+def test_building_in_steps_gives_the_tables_of_one_build(tmp_path: Path, seed: int, step: int) -> None:
     ledger = random_ledger(seed, 50, 18)
     last = to_date(ledger.last)
-    once, steps = new_home(tmp_path / "once", last), new_home(tmp_path / "steps", last)
+    once, steps = with_short_windows(tmp_path / "once", last), with_short_windows(tmp_path / "steps", last)
     for place in (once, steps):
         load(place, ledger, tmp_path / "files")
     build(once)

@@ -42,7 +42,7 @@ def test_every_number_of_a_report_is_the_number_at_its_evidence_id(sample_home, 
 def test_each_evidence_id_of_groups_positions_and_changes_names_a_row(sample_home, reports):
     for report in reports.values():
         ids = [group.evidence_id for part in report.concentration for group in part.top]
-        ids += [f"{row['of']}/day" for detail in report.details.values() for row in detail.rows if "of" in row]
+        ids += [f"{row['of']}/day" for name in report.details for row in report.rows(name) if "of" in row]
         ids += [text for change in report.changes if change.kind != "alert" for text in change.evidence_ids]
         ids += [text for alert in report.alerts for text in alert.evidence_ids]
         for text in ids:
