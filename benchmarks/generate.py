@@ -1,4 +1,4 @@
-"""A seeded generator of canonical facts: bars by a random walk, fills in campaigns that open, scale, close and flip.
+"""A seeded generator of canonical facts: bars by a random walk, fills in campaigns that open, scale, close and flip, signals behind them.
 
 The same seed and size give the same rows. Everything is drawn as arrays, and text is laid out byte by byte, so that
 the largest size takes seconds a million fills. Tables are written as Parquet to a cache folder outside the repository.
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.generate_signals import of_campaign, write_signals
 from benchmarks.text import hashes, numbered
 from portfolio_platform.days import NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND, day_number, to_number
 from portfolio_platform.lake.arrays import assemble, month_column, named
@@ -26,7 +27,7 @@ from portfolio_platform.ledger.fixed_point import to_decimals
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
-VERSION = 1  # part of the cache folder's name: raise it when the rows change
+VERSION = 2  # part of the cache folder's name: raise it when the rows change
 FIRST_DAY = date(2012, 1, 3)
 PORTFOLIOS = ("alpha", "core", "macro")
 STRATEGIES = ("breakout", "carry", "reversion", "trend")
@@ -186,7 +187,8 @@ def _times(market: Market, symbol: Int64, position: Int64, rng: np.random.Genera
     return ts[np.lexsort((ts, position))]
 
 
-def _bookkeeping(fact: str, rows: int, at: int, ids: pa.Array, ts: Int64, rng: np.random.Generator) -> dict[str, pa.Array]:
+def bookkeeping(fact: str, rows: int, at: int, ids: pa.Array, ts: Int64, rng: np.random.Generator) -> dict[str, pa.Array]:
+    """Return what the import would add to rows of a fact; ``at`` is how many rows of the file come before."""
     return {
         "row_id": ids,
         "revision": pa.array(np.zeros(rows, np.int64)),
@@ -231,8 +233,8 @@ def _fill_rows(trades: Trades, market: Market, at: int, until: int, rng: np.rand
         "currency": named(["USD"], np.zeros(rows, np.int64)),
         "fee": to_decimals(fee, np.full(rows, 2)),
         "order_id": numbered("ORD-", part.order, 9),
-        "signal_id": numbered("SIG-", part.campaign, 8),
-        "intent_id": numbered("INT-", part.campaign, 8),
+        "signal_id": of_campaign(part.campaign, "SIG-"),
+        "intent_id": of_campaign(part.campaign, "INT-"),
         "template": named([template for template, _ in TAGS], part.tag),
         "playbook": named([playbook for _, playbook in TAGS], part.tag),
         "decision_price": offset(-0.0004),
@@ -243,7 +245,7 @@ def _fill_rows(trades: Trades, market: Market, at: int, until: int, rng: np.rand
         "purpose": named(["policy"], np.zeros(rows, np.int64)),
         "trigger_id": nothing,
     }
-    return assemble(FACTS["fills"].table, columns | _bookkeeping("fills", rows, at, ids, part.ts, rng))
+    return assemble(FACTS["fills"].table, columns | bookkeeping("fills", rows, at, ids, part.ts, rng))
 
 
 def _bar_rows(market: Market, rng: np.random.Generator) -> pa.Table:
@@ -256,7 +258,7 @@ def _bar_rows(market: Market, rng: np.random.Generator) -> pa.Table:
     volume = to_decimals(rng.integers(10_000, 5_000_000, day.size), np.zeros(day.size, np.int64))
     ids = pa.compute.binary_join_element_wise(names, pa.array(ts).cast(pa.string()), "|")
     columns: dict[str, Any] = {"symbol": names, "ts": pa.array(ts), **prices, "volume": volume}
-    return assemble(FACTS["bars"].table, columns | _bookkeeping("bars", day.size, 0, ids, ts, rng))
+    return assemble(FACTS["bars"].table, columns | bookkeeping("bars", day.size, 0, ids, ts, rng))
 
 
 def _flow_rows(size: Size, rng: np.random.Generator) -> pa.Table:
@@ -281,7 +283,7 @@ def _flow_rows(size: Size, rng: np.random.Generator) -> pa.Table:
         "kind": pa.array([row[3] for row in rows]),
         "account": pa.nulls(len(rows), pa.string()),
     }
-    return assemble(FACTS["cash_flows"].table, columns | _bookkeeping("cash_flows", len(rows), 0, ids, ts, rng))
+    return assemble(FACTS["cash_flows"].table, columns | bookkeeping("cash_flows", len(rows), 0, ids, ts, rng))
 
 
 def _instrument_rows(market: Market, rng: np.random.Generator) -> pa.Table:
@@ -296,7 +298,7 @@ def _instrument_rows(market: Market, rng: np.random.Generator) -> pa.Table:
         "multiplier": to_decimals(np.ones(count, np.int64), np.zeros(count, np.int64)),
         "calendar": named(("XNYS", "24x7"), kinds),
     }
-    known = _bookkeeping("instruments", count, 0, pa.array(names), np.ones(count, np.int64), rng)
+    known = bookkeeping("instruments", count, 0, pa.array(names), np.ones(count, np.int64), rng)
     known.pop("month")
     return assemble(FACTS["instruments"].table, columns | known)
 
@@ -310,10 +312,10 @@ def write_facts(size: Size, folder: Path, seed: int = 7) -> None:
     with pq.ParquetWriter(folder / "fills.parquet", FACTS["fills"].table.arrow_schema()) as writer:
         for at in range(0, trades.ts.size, CHUNK):
             writer.write_table(_fill_rows(trades, market, at, min(at + CHUNK, trades.ts.size), rng))
-    del trades
     pq.write_table(_bar_rows(market, rng), folder / "bars.parquet")
     pq.write_table(_flow_rows(size, rng), folder / "cash_flows.parquet")
     pq.write_table(_instrument_rows(market, rng), folder / "instruments.parquet")
+    write_signals(trades, market, len(TAGS), folder, rng)
 
 
 def default_cache() -> Path:

@@ -29,6 +29,7 @@ LOW_BYTES, FULL_BYTES = 1 << 30, 100 << 20
 MANY_FILES = 100
 """Files of a table beyond which a read slows down. A partitioned table has a file a month anyway."""
 NAMED = 5
+BACKUP_DAYS = 7  # after which a backup is old
 LATE_HOURS = 1.0  # after which a message that waits in the outbox is late
 
 
@@ -106,9 +107,17 @@ def _home(home: Home) -> Iterator[Finding]:
 
 
 def _disk(home: Home) -> Iterator[Finding]:
-    free = shutil.disk_usage(home.root).free
-    level: Level = "fail" if free < FULL_BYTES else "warn" if free < LOW_BYTES else "ok"
-    yield Finding(level, "disk", f"{free / (1 << 30):,.1f} GiB free", "" if level == "ok" else "free some space before the next build")
+    """Look at the disk of the home, and at that of a lake which is on another one."""
+    places = {"disk": home.root}
+    lake = Path(home.lake.url)
+    if home.lake.is_local and lake.is_dir() and lake.stat().st_dev != home.root.stat().st_dev:
+        places["disk of the lake"] = lake
+    for what, place in places.items():
+        free = shutil.disk_usage(place).free
+        used = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+        level: Level = "fail" if free < FULL_BYTES else "warn" if free < max(LOW_BYTES, used) else "ok"
+        state = f"{free / (1 << 30):,.1f} GiB free, {used / (1 << 20):,.0f} MiB in use here"
+        yield Finding(level, what, state, "" if level == "ok" else "free some space before the next build")
 
 
 def _clock(home: Home) -> Iterator[Finding]:
@@ -298,6 +307,29 @@ def _book(home: Home) -> Iterator[Finding]:
         yield Finding("fail", "read models", state, "restore the book from a backup; its events tell these tables again")
 
 
+def _schemas(home: Home) -> Iterator[Finding]:
+    from portfolio_platform.upkeep.schemas import differences
+
+    found = differences(home.lake)
+    if not found:
+        yield Finding("ok", "schemas", "every table is as this version declares it")
+    for difference in found[:NAMED]:
+        yield Finding("fail", f"schema of {difference.table.name}", difference.sentence, "`portfolio upgrade`")
+
+
+def _backup(home: Home) -> Iterator[Finding]:
+    from portfolio_platform.upkeep.backup import last_backup
+
+    last, remedy = last_backup(home), "`portfolio backup PATH`, and copy the file to another machine"
+    if last is None:
+        yield Finding("info", "backup", "none has been made of this home", remedy)
+        return
+    days = (SystemClock().now() - last.at).days
+    late = days > BACKUP_DAYS and home.pinned_at is None
+    state = f"{_counted(days, 'day')} old: {last.file}, {last.size / (1 << 20):,.1f} MiB"
+    yield Finding("warn" if late else "ok", "backup", state, remedy if late else "")
+
+
 def _reports(home: Home) -> Iterator[Finding]:
     from sqlalchemy import func, select
 
@@ -392,11 +424,13 @@ CHECKS: dict[str, Check] = {
     "inbox": _inbox,
     "first day": _span,
     "derived tables": _derived,
+    "schemas": _schemas,
     "book": _book,
     "reports": _reports,
     "channels": _channels,
     "outbox": _outbox,
     "heartbeat": _heartbeat,
+    "backup": _backup,
     "working directory": _shadows,
 }
 """What is looked at, in the order it is told."""

@@ -59,7 +59,7 @@ def import_sample(home: Home, folder: Path) -> None:
 
 def run_jobs(home: Home) -> None:
     """Run the job `refresh` and a range run of the report assets, each only where there is something to do."""
-    from portfolio_platform.monitor.pipeline.reports import stale_days
+    from portfolio_platform.monitor.pipeline.staleness import stale_days
 
     stale = stale_days(home)
     if not stale:

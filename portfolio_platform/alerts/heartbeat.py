@@ -124,15 +124,16 @@ def _observed(rule: str, key: str, severity: str, sentence: str, action: str, fi
     from portfolio_platform.monitor.alerts.wording import alert_id  # it is beside compiled code, which takes its time to import
 
     identity = alert_id(PLATFORM, rule, key, first.isoformat())
-    said = {"sentence": sentence, "action": action, "cause": rule, "lookback": "", "severity": severity}
+    said = {"sentence": sentence, "action": action, "cause": rule, "lookback": "", "severity": severity, "session": today.toordinal()}
     days = (today - first).days + 1
-    return Observation(identity, PLATFORM, rule, key, today, severity, first, days, rule, "", content_of(said))
+    return Observation(identity, PLATFORM, rule, key, today, today.toordinal(), severity, first, days, rule, "", content_of(said))
 
 
 def _end(alert: Alert, today: date) -> Observation:
     first = date.fromisoformat(alert.first_seen)
     days = (today - first).days + 1
-    return Observation(alert.id, PLATFORM, alert.rule, alert.scope, today, alert.severity, first, days, alert.rule, "", alert.content)
+    place = (alert.id, PLATFORM, alert.rule, alert.scope, today, today.toordinal())
+    return Observation(*place, alert.severity, first, days, alert.rule, "", alert.content)
 
 
 def _spelt(at: datetime) -> str:

@@ -25,7 +25,7 @@ class Observation:
 
     Attributes:
         id, portfolio, rule, scope: which alert.
-        day: the session.
+        day, session: the session, and its number.
         severity: `info` where the gate failed.
         first_seen, sessions: the session in which it began, and how many it has fired, this one included.
         cause: alerts of one cause are told in one message; empty: of its own.
@@ -38,6 +38,7 @@ class Observation:
     rule: str
     scope: str
     day: date
+    session: int
     severity: str
     first_seen: date
     sessions: int
@@ -55,6 +56,7 @@ def observation(row: Mapping[str, Any]) -> Observation:
         rule=row["rule"],
         scope=row["scope"] or "",
         day=row["day"],
+        session=int(row["session"]),
         severity=row["severity"] if passed else MONITOR_ONLY,
         first_seen=row["first_seen"],
         sessions=int(row["sessions_firing"]),

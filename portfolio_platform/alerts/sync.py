@@ -4,8 +4,8 @@ Telling is a debt: what an alert was told as is kept beside what it is, so whate
 inhibiting alert, a gate) is told when it still fires afterwards. In one session nothing is told twice, so a value that
 flaps within a day sends no more than its first change of each kind; what it comes to is told in the next session.
 
-An alert that a person resolved stays resolved while it goes on, until it has left its threshold (then it is another alert),
-its rule's cool-down has passed, or it has become graver.
+An alert that a person resolved stays resolved while it goes on, until its rule's cool-down has passed since that session, or
+it has become graver. One that begins in a later session is another alert, for then the value had left its threshold.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -127,8 +127,14 @@ def _held_back(item: Observation, by_hand: Sequence[Alert], policy: AlertPolicy)
     for alert in reversed(by_hand):
         if (alert.rule, alert.scope) == (item.rule, item.scope):
             same = item.first_seen.isoformat() <= (alert.resolved_on or "")
-            return same and item.sessions <= alert.sessions + cool_down and RANK[item.severity] <= RANK[alert.severity]
+            return same and item.session <= _number(alert) + cool_down and RANK[item.severity] <= RANK[alert.severity]
     return False
+
+
+def _number(alert: Alert) -> int:
+    """Return the number of the session in which an alert fired last."""
+    number = alert.said.get("session")
+    return number if isinstance(number, int) else 0
 
 
 def _begun(item: Observation, session: Session) -> Outcome:

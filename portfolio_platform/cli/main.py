@@ -3,7 +3,7 @@
 import typer
 
 from portfolio_platform import __version__
-from portfolio_platform.cli import alerts, data, platform, recommendations, reports
+from portfolio_platform.cli import alerts, data, platform, recommendations, reflections, reports, upkeep
 
 app = typer.Typer(
     name="portfolio",
@@ -32,8 +32,12 @@ app.command("import")(data.import_)
 app.command("quarantine")(data.quarantine)
 app.command("build")(platform.build)
 app.command("compact")(platform.compact)
+app.command("backup")(upkeep.backup)
+app.command("restore")(upkeep.restore)
+app.command("upgrade")(upkeep.upgrade)
 app.command("show")(data.show)
 app.command("report")(reports.report)
+app.command("reflection")(reflections.reflection)
 app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(recommendations.recommendations, name="recommendations")
 app.command("annotate")(alerts.annotate)

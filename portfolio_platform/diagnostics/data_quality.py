@@ -5,6 +5,7 @@ A source has a cadence where it spoke in nine of ten sessions of its calendar up
 source that went silent would lose its cadence, and its alert, by its silence.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +110,19 @@ def of_symbols(found: Symbols, names: tuple[str, ...]) -> Source:
     for session in np.flatnonzero(late.any(axis=1)).tolist():
         texts[session] = ", ".join(names[k] for k in np.flatnonzero(late[session]).tolist())
     return Source(newest, np.where(reason == OK, late.max(axis=1, initial=0), -1), reason, tuple(texts))
+
+
+def new_names(days: Int64, first_heard: Mapping[str, int], begin: int) -> tuple[Int64, tuple[str, ...]]:
+    """Return for each session how many names were heard of for the first time since the one before, and which, sorted.
+
+    ``first_heard`` has the day on which each name came first, ``begin`` the source's first day: what it began with is not new.
+    """
+    lists: list[list[str]] = [[] for _ in range(days.size)]
+    for name, day in sorted(first_heard.items()):
+        place = int(np.searchsorted(days, day))
+        if day > begin and place < days.size:
+            lists[place].append(name)
+    return np.array([len(found) for found in lists], np.int64), tuple(", ".join(found) for found in lists)
 
 
 def recently(events: Flags, window: int) -> Flags:

@@ -5,6 +5,7 @@ observations come from is in `execution_inputs`. Sources: order-statistic interv
 one-sided CUSUM, Page 1954; Wilson 1927.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,7 +132,9 @@ def profile(
     place = np.minimum(place, max(given.value.size - 1, 0))
     values = np.sort(np.where(inside, given.value[place], np.nan), axis=1) if ends.size else np.empty((0, window))
     of_medians = pooled[given.group[ends - 1]] & (not measure.is_rate) if ends.size else np.zeros(0, np.bool_)
-    expected = np.where(of_medians, *(summed(given.expected, place, inside) for summed in (_median_inside, _mean_inside)))
+    expected = np.empty(n.size)
+    for rows, summed in ((of_medians, _median_inside), (~of_medians, _mean_inside)):
+        expected[rows] = summed(given.expected, place[rows], inside[rows])
     realised, low, high = _rate(values, n) if measure.is_rate else _median(values, n, policy.median_minimum)
     state = _cusum(measure, given, first, carried, policy)
     at = ends - 1
@@ -174,8 +177,8 @@ def _spread(found: Profile, query: Int64, which: Int64) -> Profile:
 
 def _mean_inside(values: Float64, place: Int64, inside: Flags) -> Float64:
     """Return the mean of each window's known values, NaN where it has none."""
-    if not place.size:
-        return np.empty(place.shape[0])
+    if not place.size or np.isnan(values).all():
+        return np.full(place.shape[0], np.nan)
     taken = np.where(inside, values[place], np.nan)
     known = np.isfinite(taken)
     count = known.sum(axis=1)
@@ -184,8 +187,8 @@ def _mean_inside(values: Float64, place: Int64, inside: Flags) -> Float64:
 
 def _median_inside(values: Float64, place: Int64, inside: Flags) -> Float64:
     """Return the median of each window's known values, NaN where it has none."""
-    if not place.size:
-        return np.empty(place.shape[0])
+    if not place.size or np.isnan(values).all():
+        return np.full(place.shape[0], np.nan)
     taken = np.sort(np.where(inside, values[place], np.nan), axis=1)
     count, row = np.isfinite(taken).sum(axis=1), np.arange(place.shape[0])
     # without a known value both are NaN
@@ -233,13 +236,14 @@ def _drift(measure: Measure, expected: Float64, low: Float64, high: Float64) -> 
 
 def _beyond_limit(measure: Measure, values: Float64, policy: ExecutionPolicy) -> Int64:
     """Return how many observations of each window are beyond the measure's hard limit."""
-    beyond: dict[str, Flags] = {
-        SLIPPAGE.name: values > policy.slippage_limit_bps,
-        FILL_RATIO.name: values < policy.fill_limit,
-        FILL_TIME.name: values > policy.fill_minutes * 60.0,
+    beyond: dict[str, Callable[[], Flags]] = {
+        SLIPPAGE.name: lambda: values > policy.slippage_limit_bps,
+        FILL_RATIO.name: lambda: values < policy.fill_limit,
+        FILL_TIME.name: lambda: values > policy.fill_minutes * 60.0,
     }
-    none = np.zeros(values.shape, np.bool_)
-    counted: Int64 = beyond.get(measure.name, none).sum(axis=1)
+    if measure.name not in beyond:
+        return np.zeros(values.shape[0], np.int64)
+    counted: Int64 = beyond[measure.name]().sum(axis=1)
     return counted
 
 

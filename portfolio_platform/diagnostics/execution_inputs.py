@@ -15,8 +15,9 @@ from numba import njit
 
 from portfolio_platform.days import day_number
 from portfolio_platform.diagnostics.execution import Observations
+from portfolio_platform.diagnostics.session_keys import codes_in
 from portfolio_platform.ledger.fixed_point import to_floats
-from portfolio_platform.ledger.inputs import encode, ledger_order
+from portfolio_platform.ledger.inputs import encode, factorize, ledger_order
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -98,17 +99,36 @@ def observations(
 ) -> Observations:
     """Return the chosen observations that are known, for each playbook and for all of them together, by group and time."""
     place = np.flatnonzero(chosen & np.isfinite(value) & (raw.portfolio >= 0) & (raw.playbook >= 0))
+    if not _ascending(raw.day[place], raw.order[place]):
+        place = place[np.lexsort((raw.order[place], raw.day[place]))]
     twice = np.concatenate((place, place))
     playbook = np.concatenate((raw.playbook[place], np.full(place.size, all_code)))
     group = keys.group(raw.portfolio[twice], playbook)
-    order = np.lexsort((raw.order[twice], raw.day[twice], group))
+    # numbers of 16 bits are sorted by counting
+    order = np.argsort(group.astype(np.uint16) if keys.count < 1 << 16 else group, kind="stable")
     taken = twice[order]
     return Observations(group[order], raw.day[taken], value[taken], expected[taken], expected_p90[taken])
+
+
+def _ascending(first: Int64, second: Int64) -> bool:
+    """Say whether pairs ascend."""
+    return bool(((first[1:] > first[:-1]) | ((first[1:] == first[:-1]) & (second[1:] >= second[:-1]))).all())
+
+
+def places(column: pa.ChunkedArray, names: pa.ChunkedArray) -> pa.Array:
+    """Return where each text of a column is among names, null where it is none of them."""
+    array, among = column.combine_chunks(), names.combine_chunks()
+    if not pa.types.is_dictionary(array.type):
+        return pc.index_in(array, among, skip_nulls=True)
+    # a text that repeats is looked up once
+    return pc.index_in(array.dictionary, among, skip_nulls=True).take(array.indices)
 
 
 @dataclass(frozen=True)
 class Orders:
     """Entry orders: what the executions of one order in a day entered, quantity-weighted. ``row`` is its first such fill.
+
+    They come by the time of that fill.
 
     Attributes:
         slippage: in bps, adverse positive; NaN without a decision price.
@@ -131,18 +151,13 @@ def entry_orders(fills: pa.Table, held: pa.Table, splits: pa.Table, multiplier: 
     ``splits`` has ts, symbol and ratio.
     """
     ts = fills["ts"].to_numpy().astype(np.int64)
-    sign = np.where(pc.equal(fills["side"].cast(pa.string()), "buy").to_numpy(), 1.0, -1.0)
+    sign = np.where(codes_in(fills["side"], ["buy"]) == 0, 1.0, -1.0)
     quantity, price = to_floats(fills["quantity"]), to_floats(fills["price"])
     symbol, symbols = encode(fills["symbol"])
     entering = _entering(fills, ts, sign * quantity * _later_splits(ts, symbol, symbols, splits), held, splits)
-    place = np.flatnonzero((entering > 0.0) & pc.equal(fills["purpose"].cast(pa.string()), "policy").to_numpy())
-    order_id = pc.coalesce(fills["order_id"].cast(pa.string()), fills["row_id"].cast(pa.string()))
-    order, _ = encode(order_id)
+    place = np.flatnonzero((entering > 0.0) & (codes_in(fills["purpose"], ["policy"]) == 0))
     owner, _ = encode(fills["portfolio"])
-    day = day_number(ts)
-    place = place[np.lexsort((ts[place], order[place], day[place], owner[place]))]
-    key = np.stack((owner[place], day[place], order[place]))
-    opens = np.flatnonzero(np.concatenate(([True], (key[:, 1:] != key[:, :-1]).any(axis=0)))[: place.size])
+    place, opens = _by_order(place, owner, day_number(ts), _order_numbers(fills), ts)
     decision = to_floats(fills["decision_price"])
     decided = pc.fill_null(fills["decision_ts"], UNKNOWN).to_numpy().astype(np.int64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -151,12 +166,32 @@ def entry_orders(fills: pa.Table, held: pa.Table, splits: pa.Table, multiplier: 
     row, weight = place[opens], (quantity * entering)[place]
     return Orders(
         row,
-        day[row],
+        day_number(ts[row]),
         ts[row],
         _sum(np.where(np.isfinite(bps), bps * weight, 0.0), opens) / _positive(_sum(np.where(np.isfinite(bps), weight, 0.0), opens)),
         np.where(decided[row] == UNKNOWN, np.nan, (ts[row] - decided[row]) / 1e9),
         _sum(weight * price[place] * units, opens),
     )
+
+
+def _order_numbers(fills: pa.Table) -> Int64:
+    """Return a number for each fill's order: equal for fills of one order, for a fill without one its own."""
+    column = fills["order_id"].combine_chunks()
+    found = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    codes = found.indices.fill_null(-1).to_numpy().astype(np.int64)
+    return np.where(codes < 0, len(found.dictionary) + np.arange(codes.size), codes)
+
+
+def _by_order(place: Int64, owner: Int64, day: Int64, order: Int64, ts: Int64) -> tuple[Int64, Int64]:
+    """Return fills by order of a portfolio in a day, those by their first fill, and where each one's begin; each's are by time."""
+    if (ts[place][1:] < ts[place][:-1]).any():
+        place = place[np.argsort(ts[place], kind="stable")]
+    orders = int(order.max(initial=0)) + 1
+    days = day[place] - day[place].min(initial=0)
+    key = (owner[place] * (int(days.max(initial=0)) + 1) + days) * orders + order[place]
+    code, _ = factorize(key)  # by first appearance
+    place = place[np.argsort(code, kind="stable")]
+    return place, np.searchsorted(np.sort(code), np.arange(int(code.max(initial=-1)) + 1))
 
 
 def _sum(values: Float64, opens: Int64) -> Float64:
@@ -183,12 +218,14 @@ def _entering(fills: pa.Table, ts: Int64, signed: Float64, held: pa.Table, split
     It is 0 for what reduces or closes, 1 for what only enters, and the rest beyond flat of a fill that turns the position.
     """
     names = ("portfolio", "strategy", "symbol")
-    both = pa.concat_tables([table.select(names).cast(pa.schema([(name, pa.string()) for name in names])) for table in (held, fills)])
-    position = np.zeros(len(both), np.int64)
+    position = np.zeros(len(held) + len(fills), np.int64)
     for name in names:
-        codes, distinct = encode(both[name])
-        position = position * max(len(distinct), 1) + codes
-    _, position = np.unique(position, return_inverse=True)
+        parts = [encode(table[name]) for table in (held, fills)]
+        union = sorted({text for _, texts in parts for text in texts})
+        rank = {text: place for place, text in enumerate(union)}
+        codes = [np.array([rank[text] for text in texts], np.int64)[code] if texts else code for code, texts in parts]
+        position = position * max(len(union), 1) + np.concatenate(codes)
+    position, _ = factorize(position)
     held_symbol, held_symbols = encode(held["symbol"])
     start = np.full(len(held), np.iinfo(np.int64).min)
     if len(held):

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from portfolio_platform.days import to_number
 from portfolio_platform.diagnostics.execution import Carried, Measure, Profile
 from portfolio_platform.diagnostics.execution_inputs import Keys
+from portfolio_platform.diagnostics.session_keys import key_order
 from portfolio_platform.lake.arrays import assemble, day_column, month_column, named, number_column
 from portfolio_platform.lake.derived import EXECUTION_PROFILE
 
@@ -42,9 +43,19 @@ def profile_rows(found: Sequence[tuple[Measure, Profile, str]], group: Int64, da
     query = np.concatenate([item.query for _, item, _ in found])
     portfolio, playbook = np.divmod(group[query], len(keys.playbooks))
     names = [item.name for item, _, _ in found]
+    order = key_order(
+        [
+            (day[query] - day.min(initial=0), int(np.ptp(day)) + 1 if day.size else 1),
+            (_rank(keys.portfolios)[portfolio], len(keys.portfolios)),
+            (_rank(names)[measure], len(names)),
+            (_rank(keys.playbooks)[playbook], len(keys.playbooks)),
+        ]
+    )
+    # numbers are put in order, not the texts behind them
+    measure, query, portfolio, playbook = (codes[order] for codes in (measure, query, portfolio, playbook))
 
     def joined(name: str) -> npt.NDArray[np.float64]:
-        return np.concatenate([getattr(item, name) for _, item, _ in found])
+        return np.concatenate([getattr(item, name) for _, item, _ in found])[order]
 
     expected, low = joined("expected"), joined("low")
     reason = np.where(np.isnan(expected), 1, 0) + np.where(np.isnan(low), 2, 0)
@@ -66,9 +77,7 @@ def profile_rows(found: Sequence[tuple[Measure, Profile, str]], group: Int64, da
         "reason": named(["", NO_EXPECTATION, TOO_FEW, f"{NO_EXPECTATION}, {TOO_FEW}"], reason),
         "month": month_column(day[query]),
     }
-    order = np.lexsort((_rank(keys.playbooks)[playbook], _rank(names)[measure], _rank(keys.portfolios)[portfolio], day[query]))
-    taken = pa.array(order)
-    return assemble(EXECUTION_PROFILE, {name: column.take(taken) for name, column in columns.items()})
+    return assemble(EXECUTION_PROFILE, columns)
 
 
 def _rank(names: Sequence[str]) -> Int64:

@@ -39,6 +39,7 @@ class Sessions:
     cash: Float64
     reserved: Float64
     short_exposure: Float64
+    gross_exposure_pct: Float64
     allowed: Flags
 
     @property
@@ -89,6 +90,7 @@ class Idle:
 
     idle: Float64
     idle_cash_pct: Float64
+    mean_gross_exposure: Float64
     sessions: Int64
     setups: Int64
     missed: Int64
@@ -119,6 +121,13 @@ def windowed(values: Float64, window: int) -> Float64:
     for place in range(window):
         total += rows[:, place]
     return total
+
+
+def full_mean(values: Float64, window: int) -> Float64:
+    """Return the mean of the last ``window`` values at each place; NaN where one of them is unknown or there are not so many."""
+    known = windowed(np.isfinite(values).astype(np.float64), window)
+    total = windowed(np.where(np.isfinite(values), values, 0.0), window)
+    return np.where(known == window, total / window, np.nan)
 
 
 def summed(session: Int64, values: npt.ArrayLike, size: int) -> Float64:
@@ -249,6 +258,7 @@ def idle_capital(
     return Idle(
         idle=_over(windowed(unused, policy.window), some),
         idle_cash_pct=_idle_cash(given, policy.cash_buffer),
+        mean_gross_exposure=full_mean(given.gross_exposure_pct, policy.exposure_window),
         sessions=sessions,
         setups=count,
         missed=levels[:, CAPACITY],

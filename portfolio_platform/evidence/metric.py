@@ -27,6 +27,7 @@ class Metric:
         scope: key columns after day and portfolio that say what it is about; joined by ``/`` they are its scope.
         where: key columns with one fixed value.
         over: a column of the same row to divide by; nothing over nothing is 0.
+        absolute: whether its size counts and not its sign.
         sample: column with the number of observations, or ``table:column`` of a table with one row a session; empty: 1
             where there is a value.
         grows: how the sample gets larger: with the window until that is full, with every session since the start, or
@@ -47,6 +48,7 @@ class Metric:
     scope: tuple[str, ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
     over: str = ""
+    absolute: bool = False
     sample: str = ""
     coverage: str = ""
     low: str = ""

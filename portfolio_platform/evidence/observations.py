@@ -175,6 +175,8 @@ def observe(metric: Metric, source: Source, sessions: Sessions, words: Words, by
         with np.errstate(divide="ignore", invalid="ignore"):
             value = np.where((value == 0.0) & (below == 0.0), 0.0, value / below)
         value = np.where(np.isfinite(value), value, np.nan)
+    if metric.absolute:
+        value = np.abs(value)
     known = np.isfinite(value)
     unknown = np.full(place.size, np.nan)
     start, span = _window(metric, source, place, sessions)

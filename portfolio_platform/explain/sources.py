@@ -91,13 +91,12 @@ class Sources:
         months = (first.isoformat()[:7], last.isoformat()[:7]) if table.partition else (None, None)
         return self._read(table, (table.name, portfolio, first, last, *sorted(equal.items())), where, equal, months)
 
-    def by_id(self, table: Table, identity: str, *, portfolio: str = "", day: date | None = None) -> Row | None:
+    def by_id(self, table: Table, identity: str, *, day: date | None = None) -> Row | None:
         """Return the row of a derived table that is keyed by one id; its day, where known, saves reading every month."""
         own = identity_column(table)
         where = pc.field(own) == identity
         month = day.isoformat()[:7] if day is not None and table.partition else None
         found = self._read(table, (table.name, "id", identity, month), where, {}, (month, month))
-        del portfolio
         return found[0] if found else None
 
     def _read(
@@ -123,6 +122,12 @@ class Sources:
             for name, day in zip(rows["portfolio"].to_pylist(), rows["day"].to_pylist(), strict=True):
                 self._days.setdefault(name, []).append(day)
         return self._days.get(portfolio, [])
+
+    @property
+    def portfolios(self) -> list[str]:
+        """Return the portfolios that have a session, by name."""
+        self.days("")
+        return sorted(self._days)
 
     def window(self, portfolio: str, day: date, sessions: int, *, lag: int = 0) -> list[date]:
         """Return the days of the ``sessions`` sessions that end ``lag`` sessions before a day, ascending."""

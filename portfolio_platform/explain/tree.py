@@ -81,18 +81,23 @@ def listing(title: str, rows: Callable[[], Iterable[Draft]], words: str = "") ->
     return Draft(title, words=words, parts=rows, listed=True)
 
 
-def grown(draft: Draft, depth: int, rows: int, path: frozenset[str] = frozenset()) -> Node:
+def grown(draft: Draft, depth: int, rows: int) -> Node:
     """Return the tree under a draft: ``depth`` levels below it, at most ``rows`` of each list.
 
-    What stands above itself already is named again, but not followed: it would never end.
+    What an id names is followed once; where it comes again it is named, and can be looked up above.
     """
+    return _grown(draft, depth, rows, set())
+
+
+def _grown(draft: Draft, depth: int, rows: int, followed: set[str]) -> Node:
     node = Node(draft.title, draft.value, draft.text, draft.words, draft.evidence_id)
     if draft.parts is nothing:
         return node
-    if depth <= 0 or (draft.evidence_id and draft.evidence_id in path):
+    if depth <= 0 or draft.evidence_id in followed:
         return replace(node, deeper=True)
-    below = path | {draft.evidence_id} if draft.evidence_id else path
+    if draft.evidence_id:
+        followed.add(draft.evidence_id)
     parts = list(draft.parts())
     shown = parts[:rows] if draft.listed else parts
-    children = tuple(grown(part, depth - 1, rows, below) for part in shown)
+    children = tuple(_grown(part, depth - 1, rows, followed) for part in shown)
     return replace(node, children=children, more=len(parts) - len(shown))

@@ -259,8 +259,10 @@ class Lake:
             stored = self.stored(table)  # looked at only here: a write that is in order pays nothing for it
             if stored is None or stored[0].equals(expected):
                 raise
-            wrong = _schema_difference(table.name, stored[0], expected)
-            raise StoreProblem(f"another version of this code wrote the table {wrong}; run `portfolio upgrade`") from error
+            names = ", ".join(sorted({field.name for field in {*stored[0]} ^ {*expected}}))
+            raise StoreProblem(
+                f"another version of this code wrote {table.name} (it differs in {names}); run `portfolio upgrade`"
+            ) from error
 
     def _filesystem(self, table: Table) -> Any:
         from pyarrow import fs

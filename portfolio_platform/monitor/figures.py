@@ -110,9 +110,9 @@ IDLE = (
     Quoted("missed_rate", "Share missed for capacity", PERCENT, "no setups"),
     Quoted("missed_low", "Share missed, lower end", PERCENT, "no setups"),
     Quoted("feasible_use", "Use that the opportunity could sustain", PERCENT),
-    Quoted("intents_10", "Intents, 10 sessions", COUNT),
-    Quoted("rejection_rate", "Rejected, 10 sessions", PERCENT, "no intents"),
-    Quoted("rejection_baseline", "Rejected, 60 sessions before", PERCENT, "no intents"),
+    Quoted("recent_intents", "Recent intents", COUNT),
+    Quoted("rejection_rate", "Rejected of them", PERCENT, "no intents"),
+    Quoted("rejection_baseline", "Rejected before them", PERCENT, "no intents"),
 )
 CALIBRATION = (
     Quoted("n", "Signals resolved, 60 sessions", COUNT),

@@ -57,6 +57,7 @@ class Rule(Section):
     cool_down: Annotated[int, Field(ge=0)] = Field(1, description="sessions after its end before it may begin again")
     cause: str = Field("", description="rules of one cause are told in one message")
     lookback: str
+    pages: bool = Field(True, description="whether its alerts are told to people; else they are for reports and recommendations only")
     starts_run: bool = Field(False, description="whether a breach asks for a monitor run of the portfolio")
     enabled: bool = True
     sentence: str
@@ -180,3 +181,5 @@ class ReflectionPolicy(Section):
     false_discovery_rate: Fraction = 0.10
     alert_horizon: Count = Field(20, description="sessions in which an alert's drawdown has to come to call it right")
     alert_drawdown: Fraction = Field(0.03, description="further loss within the horizon that proves an alert right")
+    weekly_window: Count = Field(60, description="sessions up to a week's end whose trades a weekly reflection judges")
+    monthly_window: Count = Field(250, description="sessions up to a month's end whose trades a monthly reflection judges")

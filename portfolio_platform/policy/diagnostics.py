@@ -86,8 +86,9 @@ class IdlePolicy(Section):
     window: Count = 20
     trade_window: Count = Field(60, description="sessions whose trades say how long, and at what risk, a trade is held")
     cash_buffer: Fraction = Field(0.05, description="cash that is kept on purpose, fraction of equity")
-    rejection_window: Count = 10
-    rejection_baseline: Count = 60
+    exposure_window: Count = Field(10, description="sessions whose mean gross exposure says that capital lies idle")
+    rejection_window: Count = Field(30, description="sessions whose rejections are judged")
+    rejection_baseline: Count = Field(120, description="sessions before them that say what is usual")
     capacity_reasons: tuple[str, ...] = Field(
         ("rejected_heat", "rejected_cohort", "rejected_position_count", "rejected_symbol", "insufficient_capital"),
         description="reasons for which a setup counts as missed for capacity; a trailing part after the name is allowed",
@@ -133,7 +134,7 @@ class GatePolicy(Section):
             "effective_bets": 30,
             "bucket_exposure": 30,
             "drawdown_z": 30,
-            "fills_tail": 20,
+            "trades_tail": 20,
             "trips_tail": 20,
             "churn": 6,
             "slippage_drift": 12,
@@ -141,13 +142,13 @@ class GatePolicy(Section):
             "holding_time_drift": 12,
             "mae_drift": 12,
             "mfe_drift": 12,
-            "idle": 10,
-            "feasible_use": 10,
-            "missed_rate": 10,
-            "missed_low": 10,
+            "idle": 5,
+            "feasible_use": 5,
+            "missed_rate": 5,
+            "missed_low": 5,
             "failure_recurrence": 3,
             "failure_recurring": 3,
-            "rejection_excess": 10,
+            "rejection_excess": 6,
         }
     )
     capital_signals: Count = 40

@@ -28,6 +28,8 @@ class AlertView:
     note: str
     monitor_only: bool
     observed: str
+    seen: str
+    limit: str
     room: str
     trend: str
     since: str
@@ -37,7 +39,9 @@ class AlertView:
 def firing(report: PortfolioMonitorReport) -> tuple[Alert, ...]:
     """Return the alerts that fire and that no graver one makes silent, gravest first; those that may be acted on before others."""
     found = [alert for alert in report.alerts if alert.state == "firing" and not alert.inhibited_by]
-    return tuple(sorted(found, key=lambda alert: (_RANK[alert.severity], not alert.gate_passed, _NEWS.get(alert.transition, 1))))
+    return tuple(
+        sorted(found, key=lambda alert: (_RANK[alert.severity], not alert.gate_passed, alert.scope != "", _NEWS.get(alert.transition, 1)))
+    )
 
 
 def silent(report: PortfolioMonitorReport) -> tuple[Alert, ...]:
@@ -60,6 +64,8 @@ def view(alert: Alert, currency: str = "") -> AlertView:
         note=_TRANSITIONS.get(alert.transition, one_line(alert.transition)),
         monitor_only=not alert.gate_passed,
         observed=observed(alert, currency),
+        seen=formats.measured(alert.observed, alert.unit, currency),
+        limit=limit(alert, currency),
         room=room(alert, currency),
         trend=trend(alert, currency),
         since=since(alert, currency),
@@ -69,12 +75,16 @@ def view(alert: Alert, currency: str = "") -> AlertView:
 
 def observed(alert: Alert, currency: str = "") -> str:
     """Return what was seen against the threshold: '0.95 against ≥ 0.90'; and where it is back inside, that."""
-    seen = formats.measured(alert.observed, alert.unit, currency)
-    comparison = _COMPARISONS.get(alert.comparison, one_line(alert.comparison))
-    against = f"{seen} against {comparison} {formats.measured(alert.threshold, alert.unit, currency)}"
+    against = f"{formats.measured(alert.observed, alert.unit, currency)} against {limit(alert, currency)}"
     if alert.state == "firing" and beyond(alert) is False:
         return f"{against}, back inside for now"
     return against
+
+
+def limit(alert: Alert, currency: str = "") -> str:
+    """Return the threshold and its bad side: '≥ 30.0 %'."""
+    comparison = _COMPARISONS.get(alert.comparison, one_line(alert.comparison))
+    return f"{comparison} {formats.measured(alert.threshold, alert.unit, currency)}"
 
 
 def beyond(alert: Alert) -> bool | None:
@@ -114,7 +124,8 @@ def since(alert: Alert, currency: str = "") -> str:
 
 def gate(alert: Alert) -> str:
     """Return how many observations it rests on and whether they suffice to act on."""
-    count = "" if alert.sample_size is None else f"{alert.sample_size:,} {'observation' if alert.sample_size == 1 else 'observations'}; "
+    size = alert.sample_size
+    count = "" if size is None else f"{size:,} {'observation' if size == 1 else 'observations'}; "
     if alert.gate_passed:
         return f"{count}the sample suffices"
     return f"{count}the sample does not suffice ({one_line(alert.gate_reason) or 'no reason given'}): {MONITOR_ONLY}"
@@ -139,23 +150,35 @@ def _number(held: object) -> float | None:
 
 
 def _facts(alert: Alert, currency: str) -> Iterator[tuple[str, str]]:
+    yield "Do", one_line(alert.action)
+    yield "Who", contributors(alert.contributors, currency)
+    yield "Symbols", _not_named(alert)
     yield "Observed", observed(alert, currency)
-    start = f", since {alert.window_start.isoformat()}" if alert.window_start else ""
-    yield "Window", f"{one_line(alert.lookback)}{start}"
-    yield "Who", contributors(alert.contributors)
-    yield "Symbols", one_line(alert.symbols)
+    yield "Window", window(alert)
     yield "Room", room(alert, currency)
     yield "Trend", trend(alert, currency)
     yield "How long", since(alert, currency)
     yield "How sure", gate(alert)
     yield "Before", one_line(alert.previous)
     yield "Silent because of", one_line(alert.inhibited_by)
-    yield "Do", one_line(alert.action)
     yield "Evidence", ", ".join(one_line(identity) for identity in (alert.alert_id, *alert.evidence_ids))
 
 
+def _not_named(alert: Alert) -> str:
+    """Return the symbols where those who contribute do not name all of them."""
+    named = {str(part.get("symbol")) for part in alert.contributors[:MOST_CONTRIBUTORS]}
+    return "" if set(alert.symbols.split(", ")) <= named else one_line(alert.symbols)
+
+
+def window(alert: Alert) -> str:
+    """Return over which time it is measured."""
+    if alert.lookback == "session":
+        return "this session"
+    return f"{one_line(alert.lookback)}{f', since {alert.window_start.isoformat()}' if alert.window_start else ''}"
+
+
 def summary(report: PortfolioMonitorReport) -> str:
-    """Return in a sentence how many alerts fire; empty where none does."""
+    """Return how many alerts fire, and how many of them are for the monitor only; empty where none does."""
     found = firing(report)
     if not found:
         return ""
@@ -164,5 +187,5 @@ def summary(report: PortfolioMonitorReport) -> str:
     parts += [f"{count['warning']} {'warning' if count['warning'] == 1 else 'warnings'}"] if count["warning"] else []
     parts += [f"{count['info']} for information"] if count["info"] else []
     look = sum(not alert.gate_passed for alert in found)
-    text = ", ".join(parts) + (f"; {look} of them {MONITOR_ONLY}: the sample does not suffice to act on" if look else "")
+    text = ", ".join(parts) + (f"; {look} of them {MONITOR_ONLY}: the sample does not suffice" if look else "")
     return f"{text}."

@@ -24,7 +24,9 @@ def known(report: PortfolioMonitorReport, section: str, name: str) -> bool:
     return found is not None and found.value is not None
 
 
-def diagnostic(report: PortfolioMonitorReport, name: str, title: str, lead: tuple[str, ...], *grids: Grid | None, wide: bool = False) -> Block:
+def diagnostic(
+    report: PortfolioMonitorReport, name: str, title: str, lead: tuple[str, ...], *grids: Grid | None, wide: bool = False
+) -> Block:
     """Return the block of a diagnostic with one row a session; where the row is missing or null as a whole, it says why."""
     section = report.diagnostics.get(name)
     figures = section.figures if section is not None else ()
@@ -46,7 +48,10 @@ def heat(report: PortfolioMonitorReport) -> Block:
     rows = report.rows("risks")
     imputed = words.figure_of(report, "heat", "imputed_share")
     beyond = words.figure_of(report, "heat", "beyond_stop")
-    lead = [f"{said(report, 'heat', 'heat')} of equity is at risk down to the stops, {said(report, 'heat', 'use')} of the cap of {said(report, 'heat', 'cap')}."]
+    lead = [
+        f"{said(report, 'heat', 'heat')} of equity is at risk down to the stops, "
+        f"{said(report, 'heat', 'use')} of the cap of {said(report, 'heat', 'cap')}."
+    ]
     if imputed is not None and imputed.value:
         lead.append(f"{formats.value(imputed)} of that risk is imputed: the positions behind it have no usable stop.")
     if beyond is not None and beyond.value:
@@ -98,12 +103,26 @@ def concentration(report: PortfolioMonitorReport) -> Block:
     for name in names:
         gross, risk = words.dimension(report, name, "gross"), words.dimension(report, name, "risk")
         held = gross or risk or next(found for found in report.concentration if found.dimension == name)
-        rows.append((Cell(one_line(name)), Cell(_largest(held), _origin(held)), _of_equity(held), *_basis(gross), *_basis(risk), _coverage(held)))
-    heads = columns("<by", "<Largest, of gross", "Largest, of equity", "Effective number", "~HHI", "By risk: largest", "By risk: effective number", "~By risk: HHI", "~Classified")
+        rows.append(
+            (Cell(one_line(name)), Cell(_largest(held), _origin(held)), _of_equity(held), *_basis(gross), *_basis(risk), _coverage(held))
+        )
+    heads = columns(
+        "<by",
+        "<Largest, of gross",
+        "Largest, of equity",
+        "Effective number",
+        "~HHI",
+        "<By risk: largest",
+        "By risk: effective number",
+        "~By risk: HHI",
+        "~Classified",
+    )
     # the risk's largest comes before its effective number
     shown = tuple((*row[:3], row[4], row[5], row[6], row[7], row[8], row[9]) for row in rows)
     grid = Grid("By gross exposure and by risk; one bet where the effective number is near 1", heads, shown) if shown else None
-    return Block("concentration", "Concentration", tuple(lead), (), (grid,) if grid else (), wide=True, unknown=words.concentration_not_known(report))
+    return Block(
+        "concentration", "Concentration", tuple(lead), (), (grid,) if grid else (), wide=True, unknown=words.concentration_not_known(report)
+    )
 
 
 def _largest(found: Concentration) -> str:
@@ -151,7 +170,9 @@ def drift(report: PortfolioMonitorReport) -> Block:
             f"{formats.percent(furthest.get('share'))} against {formats.percent(furthest.get('baseline'))}."
         ]
     if crowds:
-        names = ", ".join(f"{one_line(str(row.get('group')))} ({row.get('strategies')} {one_line(str(row.get('side')))})" for row in crowds[:3])
+        names = ", ".join(
+            f"{one_line(str(row.get('group')))} ({row.get('strategies')} {one_line(str(row.get('side')))})" for row in crowds[:3]
+        )
         lead.append(f"Several strategies stand on one side of {names}.")
     drifted = tuple(
         (
@@ -165,7 +186,14 @@ def drift(report: PortfolioMonitorReport) -> Block:
         for row in rows
     )
     crowded = tuple(
-        (name_cell(row, "group"), name_cell(row, "kind"), name_cell(row, "side"), number_cell(row, "strategies", "count"), name_cell(row, "members"), number_cell(row, "exposure_pct", PERCENT))
+        (
+            name_cell(row, "group"),
+            name_cell(row, "kind"),
+            name_cell(row, "side"),
+            number_cell(row, "strategies", "count"),
+            name_cell(row, "members"),
+            number_cell(row, "exposure_pct", PERCENT),
+        )
         for row in crowds
     )
     grids = []
@@ -185,7 +213,9 @@ def correlation(report: PortfolioMonitorReport) -> Block:
     if known(report, "correlation", "stack_ratio"):
         between = ""
         if known(report, "correlation", "stack_ratio_low"):
-            between = f" (90 % interval {said(report, 'correlation', 'stack_ratio_low')} to {said(report, 'correlation', 'stack_ratio_high')})"
+            between = (
+                f" (90 % interval {said(report, 'correlation', 'stack_ratio_low')} to {said(report, 'correlation', 'stack_ratio_high')})"
+            )
         lead.append(f"The positions are {said(report, 'correlation', 'stack_ratio')} times fewer bets than they seem{between}.")
         if known(report, "correlation", "effective_bets"):
             lead[0] = f"{lead[0][:-1]}: {said(report, 'correlation', 'effective_bets')} effective bets."
@@ -194,20 +224,30 @@ def correlation(report: PortfolioMonitorReport) -> Block:
         lead.append(f"How far positions stack is not known: {words.reason(found.reason) if found else 'it is not computed'}.")
     if buckets:
         first = buckets[0]
-        lead.append(f"{one_line(str(first.get('symbols')))} move together and hold {formats.percent(first.get('same_direction_pct'))} of equity in one direction.")
+        lead.append(
+            f"{one_line(str(first.get('symbols')))} move together and hold "
+            f"{formats.percent(first.get('same_direction_pct'))} of equity in one direction."
+        )
     cells = tuple(
-        (name_cell(row, "symbols"), number_cell(row, "size", "count"), number_cell(row, "same_direction_pct", PERCENT), number_cell(row, "tightness", "1"))
+        (
+            name_cell(row, "symbols"),
+            number_cell(row, "size", "count"),
+            number_cell(row, "same_direction_pct", PERCENT),
+            number_cell(row, "tightness", "1"),
+        )
         for row in buckets
     )
     heads = columns("<Symbols of a bucket", "Size", "One direction, of equity", "Least correlation")
-    grid = Grid(f"Symbols that move together: {listed(report, 'buckets')} buckets", heads, cells) if cells else None
+    grid = Grid(f"Buckets of symbols that move together: {listed(report, 'buckets')}", heads, cells) if cells else None
     return diagnostic(report, "correlation", "Correlation", tuple(lead), grid)
 
 
 def drawdown(report: PortfolioMonitorReport) -> Block:
     """Return drawdown, the regime, and the room to the next graver one."""
     state = report.drawdown
-    lead = [f"Regime: {words.regime(state.regime)}, {words.since_when(report)}{f' ({one_line(state.transition)})' if state.transition else ''}."]
+    lead = [
+        f"Regime: {words.regime(state.regime)}, {words.since_when(report)}{f' ({one_line(state.transition)})' if state.transition else ''}."
+    ]
     if state.room is not None:
         following = words.REGIMES.get(state.next_regime, one_line(state.next_regime))
         lead.append(f"Room: {formats.percent(state.room)} of drawdown until {following}.")
@@ -222,16 +262,30 @@ def positions(report: PortfolioMonitorReport) -> Block:
     """Return the largest positions."""
     rows = report.rows("positions")
     if not rows:
-        lead = "No position is open." if not report.open_positions else "The positions are not listed."
-        return Block("positions", "Positions", (lead,), wide=True)
+        none = "No position is open." if not report.open_positions else "The positions are not listed."
+        return Block("positions", "Positions", (none,), wide=True)
     equity = report.headline.value("equity")
     cells = tuple(_position(row, equity) for row in rows)
     currency = one_line(report.base_currency)
-    heads = columns("<Symbol", "<Strategy", "~<Template, playbook", "<Side", "~Quantity", "~Cost", "~Mark", "~Stop", f"Value, {currency}", "Of equity", "Unrealised")
+    heads = columns(
+        "<Symbol",
+        "<Strategy",
+        "~<Template, playbook",
+        "<Side",
+        "~Quantity",
+        "~Cost",
+        "~Mark",
+        "~Stop",
+        f"Value, {currency}",
+        "Of equity",
+        "Unrealised",
+    )
     rest = report.open_positions - len(rows)
     title = "Largest positions" if rest > 0 else "Positions"
     lead = (f"{rest:,} smaller {'position is' if rest == 1 else 'positions are'} not listed.",) if rest > 0 else ()
-    caption = f"{len(rows):,} of {report.open_positions:,} open positions, largest first; prices and unrealised P&L in the position's currency"
+    caption = (
+        f"{len(rows):,} of {report.open_positions:,} open positions, largest first; prices and unrealised P&L in the position's currency"
+    )
     return Block("positions", title, lead, (), (Grid(caption, heads, cells),), wide=True)
 
 

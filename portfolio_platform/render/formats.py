@@ -37,8 +37,7 @@ _DIGITS = {
     "brier": 3,
 }
 _BETTER_UP = frozenset(
-    {"equity", "unit_value", "daily_return", "sharpe_60", "high_water_mark", "coverage"}
-    | {"effective_bets", "hit_rate"}
+    {"equity", "unit_value", "daily_return", "sharpe_60", "high_water_mark", "coverage"} | {"effective_bets", "hit_rate"}
 )
 _BETTER_DOWN = frozenset(
     {"drawdown", "control_drawdown", "under_water_days", "velocity_1", "velocity_5", "velocity_20", "z_5", "acceleration"}

@@ -13,18 +13,21 @@ from portfolio_platform.render.text import markdown_text as md
 LEFT, RIGHT = ":--", "--:"
 
 
-def to_markdown(report: PortfolioMonitorReport) -> str:
-    """Return the report as Markdown: the verdict, what changed, what is wrong, then the tables, each number rounded for reading."""
+def to_markdown(report: PortfolioMonitorReport, standing: recommendation.Content | None = None) -> str:
+    """Return the report as Markdown: the verdict, what changed, what is wrong, then the tables, each number rounded for reading.
+
+    ``standing`` is the content of the recommendation that stands, which the report holds only on the day of issue.
+    """
     blocks = [
         f"# {md(words.title(report))}",
         _under_title(report),
-        "\n".join(f"- {md(sentence)}" for sentence in words.verdict(report)),
+        "\n".join(f"- {md(sentence)}" for sentence in words.verdict(report, standing)),
         "## What changed",
         _changes(report),
         "## Alerts",
         *_alerts(report),
         "## Recommendation",
-        *_recommendation(report),
+        *_recommendation(report, standing),
         "## What to do next",
         _follow_ups(report),
         *_block(traded.pnl(report)),
@@ -124,9 +127,9 @@ def _behind(view: alerts.AlertView) -> str:
     return f"- **{md(view.sentence)}** {md(facts)}"
 
 
-def _recommendation(report: PortfolioMonitorReport) -> Iterator[str]:
-    yield md(recommendation.headline(report))
-    facts = recommendation.facts(report)
+def _recommendation(report: PortfolioMonitorReport, standing: recommendation.Content | None) -> Iterator[str]:
+    yield md(recommendation.headline(report, standing))
+    facts = recommendation.facts(report, standing)
     if facts:
         yield "\n".join(f"- **{label}:** {md('; '.join(texts))}" for label, texts in facts)
     if report.recommendation is not None:

@@ -1,8 +1,9 @@
 """From published reports to what a person reads: the current revision, and the history that its charts show."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
@@ -18,6 +19,8 @@ from portfolio_platform.monitor.report import PortfolioMonitorReport
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from portfolio_platform.render.chart_data import Data
+    from portfolio_platform.render.charts import ChartName
     from portfolio_platform.render.series import History
 
 
@@ -59,43 +62,50 @@ def published_reports(
     return [item for item in found if item is not None]
 
 
-def histories(home: Home, until: Mapping[str, date]) -> dict[str, "History"]:
-    """Return for each portfolio the series up to a day that charts show; each table is read once."""
-    from portfolio_platform.render.series import DIMENSIONS, DRAWDOWN_COLUMNS, EQUITY_COLUMNS, METRIC_COLUMNS, History
-
-    if not until:
-        return {}
-    last = max(until.values())
-    where = pc.field("portfolio").isin(sorted(until)) & (pc.field("day") <= last)
-    shown = pc.field("dimension").isin(DIMENSIONS)
-    month = last.isoformat()[:7]
-    equity = home.lake.read(derived.PORTFOLIO_EQUITY, EQUITY_COLUMNS, where, to_month=month)
-    drawdown = home.lake.read(derived.DRAWDOWN_STATE, DRAWDOWN_COLUMNS, where, to_month=month)
-    metrics = home.lake.read(derived.CONCENTRATION_METRICS, METRIC_COLUMNS, where & shown, to_month=month)
-    out = {}
-    for portfolio, day in until.items():
-        mine = (pc.field("portfolio") == portfolio) & (pc.field("day") <= day)
-        out[portfolio] = History.from_tables(portfolio, equity.filter(mine), drawdown.filter(mine), metrics.filter(mine))
-    return out
-
-
 def history(home: Home, portfolio: str, until: date) -> "History":
-    """Return the series of one portfolio up to a day that a report's charts show."""
+    """Return the series of one portfolio up to a day that the small lines of a terminal show."""
+    from portfolio_platform.render.chart_rows import histories
+
     return histories(home, {portfolio: until})[portfolio]
+
+
+def page_charts(home: Home, portfolio: str, day: date) -> "dict[ChartName, Data]":
+    """Return what the charts of a page show: of one portfolio, up to its day."""
+    from portfolio_platform.render.chart_rows import chart_data
+    from portfolio_platform.render.charts import HISTORY, PAGE
+
+    account = history(home, portfolio, day)
+    return {name: account if name in HISTORY else chart_data(home, name, {portfolio: day})[portfolio] for name in PAGE}
+
+
+def standing_recommendation(home: Home, report: PortfolioMonitorReport) -> "dict[str, Any] | None":
+    """Return the content of the recommendation that a report names without holding it, from the day of its issue."""
+    found = report.recommendation
+    if found is None or found.content or found.issued is None:
+        return None
+    month = found.issued.isoformat()[:7]
+    where = (pc.field("portfolio") == report.portfolio) & (pc.field("day") == found.issued) & (pc.field("status") == "issued")
+    rows = home.lake.read(derived.RECOMMENDATION_STATES, ["recommendation_id", "content"], where, from_month=month, to_month=month)
+    for row in rows.to_pylist():
+        if row["recommendation_id"] == found.recommendation_id and row["content"]:
+            content: dict[str, Any] = json.loads(row["content"])
+            return content
+    return None
 
 
 def rendered(home: Home, stored: StoredReport, wanted: str) -> str:
     """Return a report as markdown (``md``) or as a page (``html``)."""
     report = PortfolioMonitorReport.from_bytes(stored.content)
+    standing = standing_recommendation(home, report)
     if wanted == "md":
         from portfolio_platform.render.markdown import to_markdown
 
-        return to_markdown(report)
+        return to_markdown(report, standing)
     from portfolio_platform.render.html import to_html
     from portfolio_platform.render.provenance import Provenance
 
     provenance = Provenance.from_json(stored.provenance, report_id=stored.id, revision=stored.revision, published_at=stored.published_at)
-    return to_html(report, history(home, stored.portfolio, stored.day), provenance)
+    return to_html(report, page_charts(home, stored.portfolio, stored.day), provenance, standing)
 
 
 def write_page(home: Home, stored: StoredReport) -> "Path":

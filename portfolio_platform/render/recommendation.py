@@ -1,7 +1,8 @@
 """The recommendation that stands, in words: what it would change, on what, until when, and what would withdraw it."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from portfolio_platform.monitor.recommendations.model import PortfolioRecommendationEvent
 from portfolio_platform.monitor.recommendations.sentences import MODES, adjustment_sentence
@@ -9,6 +10,7 @@ from portfolio_platform.monitor.report import PortfolioMonitorReport, Recommenda
 from portfolio_platform.render import formats
 from portfolio_platform.render.text import one_line
 
+Content = Mapping[str, Any]
 NONE = "Nothing is recommended: no alert whose sample suffices asks for a change of a cap."
 ENFORCES_NOTHING = "It is a proposal and changes nothing until somebody approves it."
 
@@ -18,33 +20,34 @@ def command(found: Recommendation) -> str:
     return f"portfolio recommendations show {shlex.quote(one_line(found.recommendation_id))}"
 
 
-def headline(report: PortfolioMonitorReport) -> str:
+def headline(report: PortfolioMonitorReport, standing: Content | None = None) -> str:
     """Return in a sentence what is recommended, and until when."""
     found = report.recommendation
     if found is None:
         return NONE
     until = f" until {found.expires.isoformat()}" if found.expires else ""
-    event = _event(found)
+    event = _event(found, standing)
     if found.status in ("withdrawn", "expired"):
         return f"The recommendation of {_issued(found)} is {found.status}: it no longer stands."
     if event is None:
         return f"The recommendation of {_issued(found)} stands{until}."
     kind = "For the monitor only, not to be applied" if event.monitor_only else "Recommended"
     asked = "; ".join(changes(event)) or "no change"
-    return f"{kind}: {asked}. It stands{until}."
+    since = f" since {_issued(found)}" if found.status == "standing" else ""
+    return f"{kind}{since}: {asked}. It stands{until}."
 
 
 def _issued(found: Recommendation) -> str:
     return found.issued.isoformat() if found.issued else "an earlier day"
 
 
-def _event(found: Recommendation) -> PortfolioRecommendationEvent | None:
-    if not found.content:
-        return None
+def _event(found: Recommendation, standing: Content | None) -> PortfolioRecommendationEvent | None:
+    """Return the recommendation that is meant; the report holds it on the day of issue, else it is the one that stands."""
     try:
-        return PortfolioRecommendationEvent.model_validate(found.content)
+        event = PortfolioRecommendationEvent.model_validate(found.content or standing) if found.content or standing else None
     except ValueError:  # a content of an older schema is told without its parts; the command shows it
         return None
+    return event if event is not None and event.recommendation_id == found.recommendation_id else None
 
 
 def changes(event: PortfolioRecommendationEvent) -> list[str]:
@@ -53,13 +56,17 @@ def changes(event: PortfolioRecommendationEvent) -> list[str]:
     return [one_line(part) for part in (*parts, *(adjustment_sentence(item) for item in event.adjustments))]
 
 
-def facts(report: PortfolioMonitorReport) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def facts(report: PortfolioMonitorReport, standing: Content | None = None) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the recommendation as pairs of label and sentences; those that say nothing are left out."""
     found = report.recommendation
     if found is None:
         return ()
-    event = _event(found)
-    when = () if found.issued is None else (f"{found.issued.isoformat()}{f', in place of {one_line(found.supersedes)}' if found.supersedes else ''}",)
+    event = _event(found, standing)
+    when = (
+        ()
+        if found.issued is None
+        else (f"{found.issued.isoformat()}{f', in place of {one_line(found.supersedes)}' if found.supersedes else ''}",)
+    )
     pairs: list[tuple[str, Iterable[str]]] = [("Issued", when)]
     if event is None:
         pairs += [
@@ -104,5 +111,3 @@ def _withheld(event: PortfolioRecommendationEvent) -> list[str]:
     for item in event.withheld:
         reasons.setdefault(adjustment_sentence(item.adjustment), []).append(item.because)
     return [f"{what}: {'; '.join(dict.fromkeys(why))}" for what, why in reasons.items()]
-
-

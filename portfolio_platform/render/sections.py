@@ -7,6 +7,7 @@ from portfolio_platform.monitor.report import Figure, PortfolioMonitorReport
 from portfolio_platform.render import exposure_sections as held
 from portfolio_platform.render import formats, words
 from portfolio_platform.render import trading_sections as traded
+from portfolio_platform.render.alerts import MONITOR_ONLY
 from portfolio_platform.render.blocks import Block, Cell, Grid, columns
 from portfolio_platform.render.text import one_line
 
@@ -59,15 +60,16 @@ def insufficient(report: PortfolioMonitorReport) -> Block:
     heads = columns("<Figure", "<Missing", "<Until there is enough", "<Why", "~<Gate")
     rest = sample.failed - len(rows)
     lead = f"{sample.failed:,} of {sample.failed + sample.passed:,} figures: they are shown, but nothing is recommended on them."
-    caption = f"{len(rows):,} of {sample.failed:,} gates that failed" + (f"; {rest:,} more concern parts of the portfolio" if rest > 0 else "")
+    caption = f"{len(rows):,} of {sample.failed:,} gates that failed" + (
+        f"; {rest:,} more concern parts of the portfolio" if rest > 0 else ""
+    )
     return Block("insufficient", "What the sample does not allow to say yet", (lead,), (), (Grid(caption, heads, rows),), wide=True)
 
 
 def follow_ups(report: PortfolioMonitorReport) -> tuple[tuple[str, str, str], ...]:
-    """Return what to do next as label, sentence and note; the note marks what is for the monitor only."""
-    from portfolio_platform.render.alerts import MONITOR_ONLY
-
-    return tuple((KINDS[one.kind], one_line(one.sentence), MONITOR_ONLY if one.monitor_only else "") for one in report.follow_ups)
+    """Return what to do next as label, sentence and note; what is for the monitor only is marked and comes last."""
+    ordered = sorted(report.follow_ups, key=lambda one: one.monitor_only)
+    return tuple((KINDS[one.kind], one_line(one.sentence), MONITOR_ONLY if one.monitor_only else "") for one in ordered)
 
 
 def named_figures(report: PortfolioMonitorReport) -> Iterator[tuple[str, tuple[Figure, ...]]]:

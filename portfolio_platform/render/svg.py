@@ -62,19 +62,20 @@ def _settings(salt: str) -> Iterator[None]:
         yield
 
 
-def svg(draw: Draw, name: str, label: str) -> str:
+def svg(draw: Draw, name: str, label: str, size: tuple[float, float] = SVG_SIZE) -> str:
     """Return what is drawn as an SVG element.
 
     Args:
         draw: draws on an empty figure.
         name: the chart's name; every id in the SVG begins with it, so that charts can share a page.
         label: what a screen reader says.
+        size: width and height in inches.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with _settings(name):
-        figure = Figure(figsize=SVG_SIZE, layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure)
         buffer = io.StringIO()
@@ -86,19 +87,19 @@ def svg(draw: Draw, name: str, label: str) -> str:
     return text.replace("<svg ", root, 1).strip()
 
 
-def png(draw: Draw, name: str) -> bytes:
-    """Return what is drawn as a PNG of 900 by 320 pixels."""
+def png(draw: Draw, name: str, size: tuple[float, float] = PNG_SIZE) -> bytes:
+    """Return what is drawn as a PNG of 100 pixels an inch, 900 by 320 where no size is given."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from PIL import Image
 
     with _settings(name):
-        figure = Figure(figsize=PNG_SIZE, dpi=PNG_DPI, layout="constrained")
+        figure = Figure(figsize=size, dpi=PNG_DPI, layout="constrained")
         canvas: Any = FigureCanvasAgg(figure)
         draw(figure)
         canvas.draw()  # once: saving a figure lays it out and draws it a second time
-        size = canvas.get_width_height(physical=True)
-        picture = Image.frombytes("RGBA", size, bytes(canvas.buffer_rgba())).convert("RGB")
+        pixels = canvas.get_width_height(physical=True)
+        picture = Image.frombytes("RGBA", pixels, bytes(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
     # at most 128 colours: a third of the bytes, and nothing that the eye would miss in a line chart
     picture.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)

@@ -21,17 +21,18 @@ SEVERITY_STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 TONE_STYLES = {"better": "green", "worse": "red", "": "dim"}
 
 
-def to_terminal(report: PortfolioMonitorReport, history: History | None = None) -> "Group":
+def to_terminal(report: PortfolioMonitorReport, history: History | None = None, standing: recommendation.Content | None = None) -> "Group":
     """Return what `rich` prints of a report: verdict, what changed, alerts, what to do, headline, a line for each diagnostic.
 
-    With a history, two small lines show the last sessions of unit value and gross exposure.
+    With a history, two small lines show the last sessions of unit value and gross exposure. ``standing`` is the content of
+    the recommendation that stands, which the report holds only on the day of issue.
     """
     from rich.console import Group
 
-    parts: list[RenderableType] = [_title(report), *(_text(f"• {sentence}") for sentence in words.verdict(report))]
+    parts: list[RenderableType] = [_title(report), *(_text(f"• {sentence}") for sentence in words.verdict(report, standing))]
     parts += _changes(report)
     parts += _alerts(report)
-    parts += _next(report)
+    parts += _next(report, standing)
     parts += [_text(""), _headline(report)]
     if history is not None and len(history.until(report.day)) > 1:
         parts += _sparks(history.until(report.day).tail(SPARK))
@@ -120,15 +121,17 @@ def _alerts(report: PortfolioMonitorReport) -> "list[RenderableType]":
     found = alerts.firing(report)
     if not found:
         return []
-    table = _table("Alerts", ("", False), ("What", False), ("Observed", False), ("Room", False), ("Trend", False), ("Sessions", True))
+    table = _table("Alerts", ("", False), ("What", False), *((head, True) for head in ("Observed", "Limit", "Room", "Change", "Sessions")))
     for alert in found[:ALERTS]:
         view = alerts.view(alert, report.base_currency)
         said = _text(view.sentence)
         if view.monitor_only:
             said.append(f" ({alerts.MONITOR_ONLY})", "dim")
         sign = _text(f"{view.sign} {view.severity}", SEVERITY_STYLES[view.severity])
-        room = formats.NULL if alert.room is None else view.room
-        table.add_row(sign, said, _text(view.observed), _text(room), _text(view.trend), _text(f"{alert.sessions_firing:,}"))
+        room = formats.moved(alert.room, alert.unit, report.base_currency).removeprefix("+")
+        change = formats.moved(alert.change, alert.unit, report.base_currency)
+        moved = _text(change, TONE_STYLES.get(alert.trend, "dim"))
+        table.add_row(sign, said, _text(view.seen), _text(view.limit), _text(room), moved, _text(f"{alert.sessions_firing:,}"))
     rest = len(found) - ALERTS
     if rest > 0:
         table.add_row("", _text(f"and {rest:,} more, on the page", "dim"))
@@ -138,13 +141,13 @@ def _alerts(report: PortfolioMonitorReport) -> "list[RenderableType]":
     return [_text(""), table]
 
 
-def _next(report: PortfolioMonitorReport) -> "list[RenderableType]":
+def _next(report: PortfolioMonitorReport, standing: recommendation.Content | None) -> "list[RenderableType]":
     todo, found = sections.follow_ups(report), report.recommendation
     table = _table("What to do next", ("", False), ("", False))
     table.show_header = False
     if found is not None:
         wanted = ("Would change", "Withdrawn if", "Expires")
-        for label, texts in recommendation.facts(report):
+        for label, texts in recommendation.facts(report, standing):
             if label in wanted:
                 table.add_row(_text(label, "dim"), _text("; ".join(texts)))
     for kind, sentence, note in todo[:FOLLOW_UPS]:

@@ -42,7 +42,11 @@ def pnl(report: PortfolioMonitorReport) -> Block:
         if rows:
             heads = columns(f"<{by.capitalize()}", "Total", "Realised", "Unrealised", "~Income", "~Fees")
             cells = tuple(
-                (Cell(_who(row, by)), *(Cell(_signed(row.get(part))) for part in ("total", "realised", "unrealised", "income")), Cell(formats.money(row.get("fees"))))
+                (
+                    Cell(_who(row, by)),
+                    *(Cell(_signed(row.get(part))) for part in ("total", "realised", "unrealised", "income")),
+                    Cell(formats.money(row.get("fees"))),
+                )
                 for row in rows
             )
             grids.append(Grid(f"The day's P&L by {by}, {one_line(report.base_currency)}: {listed(report, name)}", heads, cells))
@@ -64,14 +68,24 @@ def turnover(report: PortfolioMonitorReport) -> Block:
     usual = f"; {said(report, 'turnover', 'turnover_baseline')} is usual" if known(report, "turnover", "turnover_baseline") else ""
     lead = [f"{said(report, 'turnover', 'turnover_20')} of equity was traded in 20 sessions{usual}."]
     if known(report, "turnover", "fills_tail"):
-        lead.append(f"{said(report, 'turnover', 'fills_20')} fills; at the usual rate so many have a chance of {said(report, 'turnover', 'fills_tail')}.")
+        lead.append(
+            f"{said(report, 'turnover', 'fills_20')} fills; at the usual rate so many "
+            f"have a chance of {said(report, 'turnover', 'fills_tail')}."
+        )
     if known(report, "turnover", "cost_drag_bps"):
         lead.append(f"Fees took {said(report, 'turnover', 'cost_drag_bps')} of equity.")
     if not known(report, "turnover", "turnover_20"):
         found = words.figure_of(report, "turnover", "turnover_20")
         lead[0] = f"The turnover of 20 sessions is not known: {words.reason(found.reason) if found else 'it is not computed'}."
     cells = tuple(
-        (name_cell(row, "symbol"), number_cell(row, "churn", "1"), number_cell(row, "trades", "count"), number_cell(row, "flips", "count"), number_cell(row, "traded", MONEY), number_cell(row, "fees", MONEY))
+        (
+            name_cell(row, "symbol"),
+            number_cell(row, "churn", "1"),
+            number_cell(row, "trades", "count"),
+            number_cell(row, "flips", "count"),
+            number_cell(row, "traded", MONEY),
+            number_cell(row, "fees", MONEY),
+        )
         for row in report.rows("churn")
     )
     heads = columns("<Symbol", "Churn", "Trades", "~Flips", "Traded", "~Fees")
@@ -99,7 +113,7 @@ def execution(report: PortfolioMonitorReport) -> Block:
             number_cell(row, "realised", str(row.get("unit") or "")),
             Cell(_interval(row)),
             Cell(_expected(row), source(row, "expected")),
-            number_cell(row, "drift", str(row.get("unit") or "")),
+            Cell(_beyond(row), source(row, "drift")),
             number_cell(row, "n", "count"),
             Cell(_cusum(row), source(row, "cusum")),
             Cell(_standing(row)),
@@ -133,6 +147,14 @@ def _expected(row: Mapping[str, Any]) -> str:
     return formats.measured(row.get("expected"), str(row.get("unit") or ""))
 
 
+def _beyond(row: Mapping[str, Any]) -> str:
+    drift = row.get("drift")
+    text = formats.measured(drift, str(row.get("unit") or ""))
+    if not drift:
+        return formats.NULL if drift is None else "0"
+    return text if any(char in "123456789" for char in text) else formats.ALMOST_UNCHANGED
+
+
 def _cusum(row: Mapping[str, Any]) -> str:
     text = formats.measured(row.get("cusum"), "sigma")
     return f"{text}, signal" if row.get("cusum_signal") else text
@@ -157,7 +179,7 @@ def idle(report: PortfolioMonitorReport) -> Block:
         lead.append(f"{said(report, 'idle', 'missed')} of {said(report, 'idle', 'setups')} qualified setups were missed for capacity.")
     if known(report, "idle", "rejection_rate"):
         before = f"; {said(report, 'idle', 'rejection_baseline')} before" if known(report, "idle", "rejection_baseline") else ""
-        lead.append(f"{said(report, 'idle', 'rejection_rate')} of {said(report, 'idle', 'intents_10')} intents were rejected{before}.")
+        lead.append(f"{said(report, 'idle', 'rejection_rate')} of {said(report, 'idle', 'recent_intents')} intents were rejected{before}.")
     if not known(report, "idle", "idle"):
         found = words.figure_of(report, "idle", "idle")
         lead[0] = f"Idle capital is not known: {words.reason(found.reason) if found else 'it is not computed'}."
@@ -188,7 +210,11 @@ def failures(report: PortfolioMonitorReport) -> Block:
         for row in rows
     )
     heads = columns("<How it failed", "<Template, side", "~<Market", "Cases", "Share before", "~p, adjusted", "Of losses", "~<Symbols")
-    grid = Grid(f"Losing trades of 60 sessions, least chance first: {listed(report, 'failures')}; ◆ comes back", heads, cells) if cells else None
+    grid = (
+        Grid(f"Losing trades of 60 sessions, least chance first: {listed(report, 'failures')}; ◆ comes back", heads, cells)
+        if cells
+        else None
+    )
     return Block("failures", "Failure modes", (lead,), (), (grid,) if grid else (), wide=True)
 
 
@@ -198,10 +224,15 @@ def _mode(row: Mapping[str, Any]) -> str:
 
 def calibration(report: PortfolioMonitorReport) -> Block:
     """Return whether stated confidence came true."""
-    lead = [f"{said(report, 'calibration', 'confidence')} was stated, {said(report, 'calibration', 'hit_rate')} of {said(report, 'calibration', 'n')} resolved signals came true."]
+    lead = [
+        f"{said(report, 'calibration', 'confidence')} was stated, "
+        f"{said(report, 'calibration', 'hit_rate')} of {said(report, 'calibration', 'n')} resolved signals came true."
+    ]
     gap = words.figure_of(report, "calibration", "gap")
     if gap is not None and gap.value is not None:
-        lead.append(f"That is {'too confident' if gap.value > 0 else 'too cautious'} by {formats.moved(abs(gap.value), PERCENT).lstrip('+')}.")
+        lead.append(
+            f"That is {'too confident' if gap.value > 0 else 'too cautious'} by {formats.moved(abs(gap.value), PERCENT).lstrip('+')}."
+        )
     elif known(report, "calibration", "n"):
         lead = [f"Calibration is not known: {words.reason(gap.reason) if gap else 'it is not computed'}."]
     return diagnostic(report, "calibration", "Calibration", tuple(lead))

@@ -75,13 +75,16 @@ def dimension(report: PortfolioMonitorReport, name: str, basis: str = "gross") -
     return next((found for found in report.concentration if (found.dimension, found.basis) == (name, basis)), None)
 
 
-def verdict(report: PortfolioMonitorReport) -> tuple[str, ...]:
-    """Return what a person who reads nothing else should know, the gravest first: a sentence or two for each matter."""
+def verdict(report: PortfolioMonitorReport, standing: recommendation.Content | None = None) -> tuple[str, ...]:
+    """Return what a person who reads nothing else should know, the gravest first: a sentence or two for each matter.
+
+    ``standing`` is the content of the recommendation that stands, where the report does not hold it.
+    """
     grave = report.drawdown.regime != "normal"
     told = (
         _regime(report) if grave else "",
         _alerts(report),
-        "" if report.recommendation is None else recommendation.headline(report),
+        "" if report.recommendation is None else recommendation.headline(report, standing),
         _return(report),
         _exposure(report),
         "" if grave else _regime(report),
@@ -96,8 +99,15 @@ def _alerts(report: PortfolioMonitorReport) -> str:
     if not found:
         return "No alert fires."
     grave = [alert for alert in found if alert.severity == "critical"]
-    told = [one_line(alert.sentence).removesuffix(".") for alert in grave if alert.gate_passed][:NAMED] or [one_line(found[0].sentence).removesuffix(".")]
-    return f"Alerts: {alerts.summary(report)} {'; '.join(told)}."
+    first = grave or list(found)
+    told = "; ".join(one_line(alert.sentence).removesuffix(".") for alert in first[:NAMED])
+    more = f"; and {len(first) - NAMED} more" if len(first) > NAMED else ""
+    kind = "critical alert" if grave else "alert"
+    rest = len(found) - len(first)
+    others = f" {_many(rest, 'alert warns', 'alerts warn')}." if rest else ""
+    look = sum(not alert.gate_passed for alert in found)
+    only = f" For {look} of them the sample does not suffice to do more than look." if look else ""
+    return f"{_many(len(first), kind, f'{kind}s')}: {told}{more}.{others}{only}"
 
 
 def _sufficiency(report: PortfolioMonitorReport) -> str:
@@ -109,13 +119,17 @@ def _sufficiency(report: PortfolioMonitorReport) -> str:
     if not waits:
         return f"{text}."
     soonest, first = min(waits, key=lambda pair: pair[0])
-    return f"{text}; the next to have one is {one_line(first.label)}, in {formats.how_long(soonest)} at this rate."
+    return f"{text}; the next to have one: {one_line(first.label)}, in {formats.how_long(soonest)} at this rate."
 
 
 def missing(failure: GateFailure) -> str:
     """Return what a metric's sample is missing."""
     if failure.missing:
-        have = "" if failure.sample_size is None or failure.required is None else f": there are {failure.sample_size:,} of {failure.required:,}"
+        have = (
+            ""
+            if failure.sample_size is None or failure.required is None
+            else f": there are {failure.sample_size:,} of {failure.required:,}"
+        )
         return f"{failure.missing:,} more {'observation' if failure.missing == 1 else 'observations'}{have}"
     return "not a matter of how many observations there are"
 

@@ -92,10 +92,11 @@ def calibration(given: Resolved, portfolio: Int64, day: Int64, window: int = WIN
     high = np.searchsorted(key, _key(portfolio, day), side="right").astype(np.int64)
     n = high - low
     hit = (given.r > 0.0).astype(np.float64)
+    missed = np.asarray(np.square(given.confidence - hit), np.float64)
     with np.errstate(invalid="ignore"):
         confidence = window_sums(given.confidence, low, high) / n
         hit_rate = window_sums(hit, low, high) / n
-        brier = window_sums((given.confidence - hit) ** 2, low, high) / n
+        brier = window_sums(missed, low, high) / n
     hit_low, hit_high = wilson(np.rint(window_sums(hit, low, high)), n)
     expected = np.stack((given.expected_hold_p50, given.expected_hold_p90, given.expected_mae, given.expected_mfe))
     return Calibration(

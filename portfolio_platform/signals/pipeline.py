@@ -17,6 +17,7 @@ from portfolio_platform.ledger.pipeline import reference
 from portfolio_platform.policy.assigned import Assigned
 from portfolio_platform.signals import bars as laying
 from portfolio_platform.signals import entries, rows, statistics, trips
+from portfolio_platform.signals.calibration_stage import STAGE as CALIBRATION
 from portfolio_platform.stage import Stage
 
 NAME = "signals"
@@ -108,4 +109,4 @@ SIGNALS = Stage(
     begin=begin,
     settles=True,  # outcomes and fills count from their own day on
 )
-STAGES: tuple[Stage, ...] = (SIGNALS,)
+STAGES: tuple[Stage, ...] = (SIGNALS, CALIBRATION)

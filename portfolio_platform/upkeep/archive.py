@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,9 @@ FORMAT = 1
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 CHUNK = 1 << 20
 LARGEST_MANIFEST = 16 << 20
-_MEMBER = re.compile(r"book/[a-z_]+\.jsonl\.gz|lake/[a-z_]+\.parquet|home/(clock|span)\.json|home/channels\.toml|home/policies/[\w-]+\.toml")
+_MEMBER = re.compile(
+    r"book/[a-z_]+\.jsonl\.gz|lake/[a-z_]+\.parquet|home/(clock|span)\.json|home/channels\.toml|home/policies/[\w-]+\.toml"
+)
 Report = Callable[[str], None]
 
 
@@ -85,8 +88,7 @@ def write(target: Path, manifest: Manifest, staged: Sequence[Staged], *, overwri
         WrongUse: the target has appeared meanwhile and may not be overwritten.
     """
     text = manifest.model_dump_json(indent=1).encode()
-    remove_leftovers(target)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = part_of(target)
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -114,12 +116,20 @@ def _add(tar: tarfile.TarFile, name: str, content: IO[bytes], size: int, at: dat
     tar.addfile(info, content)
 
 
+def part_of(target: Path) -> Path:
+    """Return where this process keeps what becomes a target: beside it, hidden, and known to the next backup if this one is killed."""
+    return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
 def remove_leftovers(target: Path) -> None:
     """Remove what backups to the same target left that were killed."""
     for path in target.parent.glob(f".{target.name}.*.part"):
         number = path.name.removesuffix(".part").rpartition(".")[2]
         if number.isdigit() and not _lives(int(number)):
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _lives(process: int) -> bool:

@@ -29,7 +29,7 @@ from portfolio_platform.upkeep.archive import Manifest, Report, Staged
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KEPT = tuple(table for name, table in derived.TABLES.items() if name not in derived.DERIVED) + (derived.PUBLISHED_INPUTS,)
+KEPT = (*(table for name, table in derived.TABLES.items() if name not in derived.DERIVED), derived.PUBLISHED_INPUTS)
 """Tables that no build makes: the facts and what is known of them, and which reports were published from what."""
 SETTINGS = ("clock.json", "span.json")
 SECRETS = "channels.toml"
@@ -82,6 +82,7 @@ def back_up(
     """
     target = target.expanduser().absolute()
     _require_target(home.require(), target, force)
+    archive.remove_leftovers(target)
     at = SystemClock().now()
     with ExitStack() as stack:
         report("waiting for the lake")
@@ -150,6 +151,7 @@ def _book(home: Home, target: Path, stack: ExitStack, report: Report) -> tuple[l
 
 def _table(home: Home, table: Table, target: Path, stack: ExitStack, report: Report) -> Iterator[Staged]:
     """Stage a table of the lake, a month at a time; nothing where it has not been written."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     stored = home.lake.stored(table)
@@ -160,7 +162,7 @@ def _table(home: Home, table: Table, target: Path, stack: ExitStack, report: Rep
     declared = table.arrow_schema()
     # a home of an older version is backed up as it is: what it lacks is added where it is restored
     names = [name for name in declared.names if name in stored[0].names]
-    with pq.ParquetWriter(file, stored[0].empty_table().select(names).schema, compression="zstd") as writer:
+    with pq.ParquetWriter(file, pa.schema([declared.field(name) for name in names]), compression="zstd") as writer:
         for rows in _months(home, table, names):
             writer.write_table(rows)
             count += len(rows)

@@ -3,8 +3,8 @@
 import base64
 import gzip
 import json
+import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,6 +18,7 @@ from portfolio_platform.book.engine import open_engines
 from portfolio_platform.book.location import locate, sqlite_url
 from portfolio_platform.errors import DataProblem, StoreProblem
 from portfolio_platform.home import Home
+from portfolio_platform.upkeep import archive
 
 ROWS_AT_ONCE = 200
 
@@ -49,8 +50,10 @@ def snapshot(url: str, beside: Path) -> Iterator[Connection]:
         return
     if not path.is_file():
         raise StoreProblem(f"{path}: there is no book to back up; `portfolio init` creates one")
-    with tempfile.TemporaryDirectory(prefix=f".{beside.name}.", dir=beside.parent) as folder:
-        copy = Path(folder) / "book.sqlite"
+    folder = archive.part_of(beside)
+    folder.mkdir(mode=0o700)
+    try:
+        copy = folder / "book.sqlite"
         _copy(path, copy)
         engines = open_engines(sqlite_url(copy))
         try:
@@ -58,6 +61,8 @@ def snapshot(url: str, beside: Path) -> Iterator[Connection]:
                 yield connection
         finally:
             engines.dispose()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy(path: Path, copy: Path) -> None:

@@ -36,7 +36,7 @@ def test_every_asset_has_description_owner_group_kinds_and_schema(specs):
     for spec in specs:
         assert spec.description and len(spec.description) > 20, spec.key
         assert list(spec.owners), spec.key
-        assert spec.group_name in {"ledger", "diagnostics", "monitor"}, spec.key
+        assert spec.group_name in {"ledger", "signals", "diagnostics", "monitor"}, spec.key
         assert spec.kinds, spec.key
         schema = spec.metadata["dagster/column_schema"]
         assert all(column.description for column in schema.columns), spec.key
@@ -46,13 +46,17 @@ def test_the_groups_hold_the_assets_of_the_design(specs):
     by_group: dict[str, set[str]] = {}
     for spec in specs:
         by_group.setdefault(spec.group_name or "", set()).add(spec.key.to_user_string())
-    assert by_group["ledger"] >= LEDGER
-    assert by_group["diagnostics"] == {"concentration_metrics", "drawdown_state"}
-    assert by_group["monitor"] == {"monitor_reports"}
+    assert by_group["ledger"] >= LEDGER | {"pnl_attribution"}
+    assert by_group["signals"] == {"signals", "intents", "playbook_expectations", "signal_outcomes", "playbook_statistics"}
+    assert by_group["diagnostics"] == {
+        *("portfolio_heat", "concentration_metrics", "correlation_stacking", "drawdown_state", "turnover_metrics"),
+        *("execution_profile", "idle_capital", "failure_modes", "sample_sufficiency", "day_inputs"),
+    }
+    assert by_group["monitor"] == {"monitor_reports", "recommendations", "alerts", "weekly_reflections", "monthly_reflections"}
 
 
 def test_the_groups_form_no_loop(specs):
-    rank = {"ledger": 0, "diagnostics": 1, "monitor": 2}
+    rank = {"ledger": 0, "signals": 1, "diagnostics": 2, "monitor": 3}
     group = {spec.key: spec.group_name for spec in specs}
     for spec in specs:
         for dep in spec.deps:
@@ -69,9 +73,8 @@ def test_reports_are_daily_partitions_backfilled_in_one_run(tmp_path):
 def test_every_job_schedule_and_sensor_says_what_it_is_for(tmp_path):
     definitions = build_definitions(Home(tmp_path))
     assert {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")} == {
-        "refresh",
-        "daily_monitor",
-        "publish_reports",
+        *("refresh", "daily_monitor", "publish_reports", "weekly_reflection", "monthly_reflection"),
+        *("acknowledge", "silence", "resolve", "approve", "reject", "restate", "deliver_alerts"),
     }
     for thing in (*definitions.schedules, *definitions.sensors):
         assert thing.description and len(thing.description) > 20
@@ -80,7 +83,9 @@ def test_every_job_schedule_and_sensor_says_what_it_is_for(tmp_path):
 def test_each_fact_of_the_ledger_has_a_blocking_check(tmp_path):
     graph = build_definitions(Home(tmp_path)).resolve_asset_graph()
     names = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
-    for fact in ("fills", "cash_flows", "bars", "instruments", "portfolios", "fx_rates", "corporate_actions"):
+    for fact in ("fills", "cash_flows", "bars", "instruments", "portfolios", "fx_rates", "corporate_actions", "signals", "intents"):
         assert (fact, "expectations") in names
-    assert {name for _, name in names} == {"expectations", "cash_identity", "nav_identity", "pnl_identity"}
-    assert all(graph.get_check_spec(key).blocking for key in graph.asset_check_keys)
+    assert {name for _, name in names} == {"expectations", "cash_identity", "nav_identity", "pnl_identity", "sample_gates"}
+    blocking = {key.name: graph.get_check_spec(key).blocking for key in graph.asset_check_keys}
+    assert blocking.pop("sample_gates") is False  # a small sample stops nothing
+    assert all(blocking.values())

@@ -9,7 +9,7 @@ import pytest
 from portfolio_platform.book.reports import history, newest
 from portfolio_platform.definitions import build_definitions
 from portfolio_platform.home import Home
-from portfolio_platform.monitor.pipeline.reports import stale_days
+from portfolio_platform.monitor.pipeline.staleness import stale_days
 from tests.conftest import SAMPLE
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from portfolio_platform.build import build_all
 from portfolio_platform.home import Home
-from portfolio_platform.monitor.pipeline.reports import compose_reports
+from portfolio_platform.monitor.pipeline.contents import compose_reports
 from portfolio_platform.sources.pipeline import import_paths
 from tests.conftest import LAST_DAY, SAMPLE
 
@@ -89,7 +89,7 @@ def test_another_home_another_order_of_import_and_duplicates_give_the_same_bytes
 def test_another_process_time_zone_and_hash_seed_give_the_same_bytes(sample_home):
     code = (
         "import sys; from datetime import date; from pathlib import Path; from portfolio_platform.home import Home;"
-        "from portfolio_platform.monitor.pipeline.reports import compose_reports;"
+        "from portfolio_platform.monitor.pipeline.contents import compose_reports;"
         "reports = compose_reports(Home(Path(sys.argv[1])), [date(2010, 12, 31)]);"
         "print(' '.join(report.hash for report in reports))"
     )

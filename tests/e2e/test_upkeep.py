@@ -32,16 +32,21 @@ def test_compaction_merges_files_and_changes_no_row(home: Home, tmp_path: Path):
     assert home.lake.read(FILLS.table).sort_by("row_id").equals(before)
 
 
-def test_an_import_of_signals_alone_builds_nothing_and_leaves_nothing_to_build(sample_copy: Home, tmp_path: Path):
+def test_an_import_of_signals_alone_leaves_the_ledger_alone_and_builds_what_reads_signals_from_their_day(sample_copy: Home, tmp_path: Path):
     """Once the newest import of any fact counted, and the report said for ever that facts were not accounted for."""
     columns = "signal_id,ts,portfolio,strategy,symbol,direction,entry_price\n"
     (tmp_path / "signals.csv").write_text(columns + "S-NEW,2010-12-30T21:00:00Z,core,trend_donchian,SPX,long,1250\n")
     import_paths(sample_copy, [tmp_path / "signals.csv"])
     assert sample_copy.lake.largest(SIGNALS.table, "import_seq") == 2
+    done = build_all(sample_copy)
+    assert {name: done[name].changed_from for name in ("ledger", "concentration", "drawdown")} == dict.fromkeys(
+        ("ledger", "concentration", "drawdown")
+    )
+    assert done["signals"].changed_from == date(2010, 12, 30)
     assert all(result.changed_from is None for result in build_all(sample_copy).values())
-    done = portfolio("report", "--portfolio", "core", "--home", str(sample_copy.root))
-    assert done.exit_code == 0
-    assert "not accounted for" not in done.stderr
+    reported = portfolio("report", "--portfolio", "core", "--home", str(sample_copy.root))
+    assert reported.exit_code == 0
+    assert "not accounted for" not in reported.stderr
 
 
 def test_a_read_beside_a_first_correction_never_shows_two_revisions(home: Home, tmp_path: Path, monkeypatch):

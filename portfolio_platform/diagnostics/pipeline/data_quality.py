@@ -47,6 +47,8 @@ class Heard:
     bars: Mapping[str, Int64]
     others: Mapping[str, Mapping[str, Int64]]
     calendars: Mapping[str, Int64]
+    versions: Mapping[str, Mapping[str, int]]
+    """By portfolio, the first day of each engine version among its signals."""
 
 
 def _days_by(table: pa.Table, name: str, day: Int64) -> dict[str, Int64]:
@@ -78,9 +80,9 @@ def _read(home: Home, policies: Assigned, plan: Plan) -> tuple[dict[str, Held], 
     fills, traded_on = _facts(home, FILLS, ("portfolio", "symbol"), plan)
     bars, barred_on = _facts(home, BARS, ("symbol",), plan)
     others = {FILLS.name: _days_by(fills, "portfolio", traded_on)}
-    for fact in (SIGNALS, INTENTS):
-        found, days = _facts(home, fact, ("portfolio",), plan)
-        others[fact.name] = _days_by(found, "portfolio", days)
+    intents, asked_on = _facts(home, INTENTS, ("portfolio",), plan)
+    signals, spoken_on = _facts(home, SIGNALS, ("portfolio", "engine_version"), plan)
+    others |= {INTENTS.name: _days_by(intents, "portfolio", asked_on), SIGNALS.name: _days_by(signals, "portfolio", spoken_on)}
     of_portfolio = {}
     held_on, sessions = _numbers(open_lots["day"]), _days_by(equity, "portfolio", _numbers(equity["day"]))
     for portfolio, days in sorted(sessions.items()):
@@ -91,7 +93,19 @@ def _read(home: Home, policies: Assigned, plan: Plan) -> tuple[dict[str, Held], 
             _days_by(fills.filter(pa.array(trades)), "symbol", traded_on[trades]),
         )
     spoken = _days_by(bars, "symbol", barred_on)
-    return of_portfolio, Heard(spoken, others, _calendars(home, policies, plan, of_portfolio, spoken))
+    calendars = _calendars(home, policies, plan, of_portfolio, spoken)
+    return of_portfolio, Heard(spoken, others, calendars, _first_heard(signals, spoken_on))
+
+
+def _first_heard(signals: pa.Table, day: Int64) -> dict[str, dict[str, int]]:
+    """Return by portfolio the first day of each engine version that its signals name."""
+    rows = pa.table({name: signals[name].cast(pa.string()) for name in ("portfolio", "engine_version")} | {"day": pa.array(day)})
+    first = rows.group_by(["portfolio", "engine_version"]).aggregate([("day", "min")])
+    found: dict[str, dict[str, int]] = {}
+    for row in first.to_pylist():
+        if row["engine_version"]:
+            found.setdefault(row["portfolio"], {})[row["engine_version"]] = row["day_min"]
+    return found
 
 
 def _calendars(home: Home, policies: Assigned, plan: Plan, portfolios: Mapping[str, Held], spoken: Mapping[str, Int64]) -> dict[str, Int64]:
@@ -170,12 +184,25 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
                 chosen = np.flatnonzero(aside.to_date[held.days.size - wanted.size :] > 0)
                 nothing = np.full(wanted.size, -1)
                 found = dq.Source(nothing + dq.NEVER, nothing, np.full(wanted.size, dq.NOT_WATCHED), ("",) * wanted.size)
-            parts.append(_rows(portfolio, fact, wanted, found, aside, held.days.size - wanted.size, chosen))
+            heard_of = heard.versions.get(portfolio, {}) if fact == SIGNALS.name else None
+            versions = None if heard_of is None else dq.new_names(held.days, heard_of, min(heard_of.values(), default=0))
+            parts.append(_rows(portfolio, fact, wanted, found, aside, held.days.size - wanted.size, chosen, versions))
     return {table: pa.concat_tables(parts).sort_by([(name, "ascending") for name in table.key])}
 
 
-def _rows(portfolio: str, source: str, days: Int64, found: dq.Source, aside: dq.SetAside, first: int, chosen: Int64) -> pa.Table:
-    """Return the rows of one source; ``aside`` is of all sessions, of which those from ``first`` on are wanted."""
+def _rows(
+    portfolio: str,
+    source: str,
+    days: Int64,
+    found: dq.Source,
+    aside: dq.SetAside,
+    first: int,
+    chosen: Int64,
+    versions: tuple[Int64, tuple[str, ...]] | None,
+) -> pa.Table:
+    """Return the rows of one source; ``aside`` and ``versions`` are of all sessions, of which those from ``first`` on are wanted."""
+    numbers, names = versions if versions is not None else (np.full(first + days.size, -1), ("",) * (first + days.size))
+    numbers = numbers[first:][chosen]
     last_seen, late = found.last_seen[chosen], found.late[chosen]
     columns = {
         "day": day_column(days[chosen]),
@@ -184,6 +211,8 @@ def _rows(portfolio: str, source: str, days: Int64, found: dq.Source, aside: dq.
         "last_seen": pa.array(np.maximum(last_seen, 0).astype(np.int32), mask=last_seen <= dq.NEVER).view(pa.date32()),
         "late_sessions": pa.array(late, mask=late < 0),
         "late_symbols": pa.array([found.symbols[k] for k in chosen.tolist()], pa.string()),
+        "new_versions": pa.array(numbers, mask=numbers < 0),
+        "new_version_names": pa.array([names[first + k] for k in chosen.tolist()], pa.string()),
         "set_aside": pa.array(aside.of_session[first:][chosen]),
         "set_aside_to_date": pa.array(aside.to_date[first:][chosen]),
         "reason": named(dq.REASONS, found.reason[chosen]),

@@ -18,6 +18,7 @@ from portfolio_platform.diagnostics import execution as d6
 from portfolio_platform.diagnostics import execution_inputs as inputs
 from portfolio_platform.diagnostics.execution_rows import carried, profile_rows
 from portfolio_platform.diagnostics.pipeline.inputs import from_day, sessions
+from portfolio_platform.diagnostics.session_keys import codes_in
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.columns import Table
@@ -36,10 +37,11 @@ FILL_COLUMNS = (
     *("ts", "portfolio", "strategy", "symbol", "side", "quantity", "price", "order_id", "signal_id", "intent_id"),
     *("template", "playbook", "decision_price", "decision_ts", "purpose", "row_id"),
 )
-REPEATED = ("portfolio", "strategy", "symbol", "side", "template", "playbook", "purpose")
+REPEATED = ("portfolio", "strategy", "symbol", "side", "template", "playbook", "purpose", "order_id", "signal_id", "intent_id")
 INTENT_COLUMNS = (
     *("intent_id", "ts", "portfolio", "template", "playbook", "requested_risk", "requested_notional", "approved_risk", "decision_code"),
 )
+OF_ORDER = ("portfolio", "template", "playbook", "signal_id", "intent_id")
 TRIP_COLUMNS = ("round_trip_id", "day", "portfolio", "closed_at", "template", "playbook", "regime", "hold_bars", "r", "mae_r", "mfe_r")
 REJECTED = "rejected"
 LOOK_BACK = timedelta(days=inputs.UNFILLED_DAYS + 1)
@@ -54,7 +56,7 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
     named = {
         name
         for table in (read.fills, read.trips, read.intents, stored)
-        for name in pc.unique(table["playbook"].cast(pa.string())).to_pylist()
+        for name in pc.unique(table["playbook"]).to_pylist()
     }
     keys = inputs.Keys(portfolios, tuple(sorted({inputs.ALL, *(name or "" for name in named)})))
     group, day = _asked(days, keys, plan.first)
@@ -139,7 +141,9 @@ def _read(home: Home, plan: Plan, since: date) -> Read:
 def _in_time(rows: pa.Table, ts: str, name: str) -> pa.Table:
     """Return rows in the order of their time, ties by id."""
     at = rows[ts].to_numpy().astype(np.int64)
-    return rows.take(pa.array(ledger_order(np.zeros(at.size, np.int64), at, np.zeros(at.size, np.int8), rows[name])))
+    order = ledger_order(np.zeros(at.size, np.int64), at, np.zeros(at.size, np.int8), rows[name])
+    # a year that came in one file is in order as it is
+    return rows if (order[1:] > order[:-1]).all() else rows.take(pa.array(order))
 
 
 def _held(home: Home, until: date | None) -> pa.Table:
@@ -188,9 +192,8 @@ Measured = tuple[d6.Measure, d6.Observations, str, bool]
 def _of_orders(read: Read, keys: inputs.Keys) -> list[Measured]:
     """Return slippage and fill time of entry orders, and the fill ratio of intents."""
     orders = inputs.entry_orders(read.fills, read.held, read.splits, read.multiplier)
-    of_order = read.fills.take(pa.array(orders.row))
-    signal = pc.index_in(of_order["signal_id"].cast(pa.string()), read.regimes["signal_id"].combine_chunks())
-    regime = read.regimes["regime"].take(signal.combine_chunks())
+    of_order = read.fills.select(OF_ORDER).take(pa.array(orders.row))
+    regime = read.regimes["regime"].take(inputs.places(of_order["signal_id"], read.regimes["signal_id"]))
     norm, expected = inputs.norms(of_order["template"], of_order["playbook"], regime, read.expectations)
     raw = _raw(of_order, keys, orders.day, orders.row)
     anything, nothing = np.ones(orders.day.size, np.bool_), np.full(orders.day.size, np.nan)
@@ -198,8 +201,8 @@ def _of_orders(read: Read, keys: inputs.Keys) -> list[Measured]:
     slippage = inputs.observations(raw, orders.slippage, anything, keys, code, expected.of("slippage_bps_p50", norm), nothing)
     seconds = inputs.observations(raw, orders.seconds, anything, keys, code, nothing, nothing)
     intents = read.intents
-    place = pc.index_in(of_order["intent_id"].cast(pa.string()), intents["intent_id"].combine_chunks())
-    day, ratio = inputs.fill_ratios(intents, orders, pc.fill_null(place, -1).to_numpy().astype(np.int64))
+    place = pc.fill_null(inputs.places(of_order["intent_id"], intents["intent_id"]), -1)
+    day, ratio = inputs.fill_ratios(intents, orders, place.to_numpy().astype(np.int64))
     granted = ~pc.fill_null(pc.starts_with(intents["decision_code"], REJECTED), False).to_numpy(zero_copy_only=False)
     unknown = np.full(ratio.size, np.nan)
     filled = inputs.observations(_raw(intents, keys, day, np.arange(ratio.size)), ratio, granted, keys, code, unknown, unknown)
@@ -242,10 +245,7 @@ def _of_trips(read: Read, keys: inputs.Keys) -> list[Measured]:
 
 def _raw(rows: pa.Table, keys: inputs.Keys, day: Int64, order: Int64) -> inputs.Raw:
     """Return whom rows are about, and when; a portfolio without a session has no group (-1)."""
-    portfolio = pc.index_in(rows["portfolio"].cast(pa.string()), pa.array(keys.portfolios, pa.string()))
-    playbook = pc.index_in(pc.fill_null(rows["playbook"].cast(pa.string()), ""), pa.array(keys.playbooks, pa.string()))
-    codes = [pc.fill_null(column, -1).to_numpy().astype(np.int64) for column in (portfolio, playbook)]
-    return inputs.Raw(codes[0], codes[1], day, order)
+    return inputs.Raw(codes_in(rows["portfolio"], list(keys.portfolios)), codes_in(rows["playbook"], list(keys.playbooks)), day, order)
 
 
 STAGE = Stage("execution", (derived.EXECUTION_PROFILE,), ("ledger", "signals"), compute)

@@ -28,7 +28,7 @@ SIGNAL_COLUMNS = (
     "valid_until", "qualified", "disposition", "block_reason", "purpose",
 )  # fmt: skip
 INTENT_COLUMNS = ("intent_id", "ts", "portfolio", "strategy", "symbol", "side", "approved_risk", "decision_code")
-EQUITY_COLUMNS = ("session", "equity", "cash", "short_exposure")
+EQUITY_COLUMNS = ("session", "equity", "cash", "short_exposure", "gross_exposure_pct")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Axis:
 def reach(policy: Policy) -> int:
     """Return how many sessions before a day its figures look at."""
     idle = policy.idle
-    return max(idle.window, idle.trade_window, idle.rejection_window + idle.rejection_baseline)
+    return max(idle.window, idle.trade_window, idle.exposure_window, idle.rejection_window + idle.rejection_baseline)
 
 
 def read(home: Home, plan: Plan, lookback: int) -> Inputs:
@@ -241,6 +241,7 @@ def _reason(found: d7.Idle, heat_reasons: list[str], equity: d7.Float64) -> list
         ("no_trade", np.isnan(found.mean_hold)),
         ("no_granted_risk", np.isnan(found.mean_risk)),
         ("no_intent", found.intents == 0),
+        ("too_few_sessions", np.isnan(found.mean_gross_exposure)),
         ("baseline_too_short", (found.intents > 0) & np.isnan(found.rejection_excess)),
     )
     texts = [[] if not reason else [reason] for reason in heat_reasons]
@@ -264,6 +265,7 @@ def _of_portfolio(given: Inputs, portfolio: str, policy: Policy, plan: Plan) -> 
         cash=_floats(kept["cash"]),
         reserved=_at(axis, heat, "reserved_risk"),
         short_exposure=_floats(kept["short_exposure"]),
+        gross_exposure_pct=_floats(kept["gross_exposure_pct"]),
         allowed=_at(axis, drawdown, "size_multiplier", 1.0) > 0.0,
     )
     signals = _inside(axis, given.signals.filter(mine & (pc.field("purpose") == "policy")))
@@ -282,7 +284,7 @@ def _of_portfolio(given: Inputs, portfolio: str, policy: Policy, plan: Plan) -> 
 
 def _rows(found: d7.Idle, listed: pa.Table, codes: list[str], reasons: list[str]) -> pa.Table:
     """Return `idle_capital` rows for sessions."""
-    renamed = {"intents_10": found.intents, "rejected_10": found.rejected}
+    renamed = {"recent_intents": found.intents, "recent_rejected": found.rejected}
     columns: dict[str, pa.Array] = {name: listed[name].combine_chunks() for name in ("day", "portfolio", "month")}
     for column in derived.IDLE_CAPITAL.columns:
         if column.kind == "number":

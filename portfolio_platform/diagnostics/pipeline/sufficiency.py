@@ -36,6 +36,7 @@ UPSTREAMS = (
     "drawdown",
     "turnover",
     "execution",
+    "execution_flags",
     "idle",
     "failures",
 )

@@ -72,6 +72,7 @@ class Sources:
         marks: day numbers of each portfolio's sessions at its high-water mark.
         slippage, holding: (portfolio, day, playbook, symbol, value) of entry fills and of round trips.
         failures: rows of `failure_labels`.
+        changes: (portfolio, day, code, value): what a session's change of value looks like, with its flows and without.
     """
 
     days: Mapping[str, Ints]
@@ -88,6 +89,7 @@ class Sources:
     slippage: pa.Table | None = None
     holding: pa.Table | None = None
     failures: pa.Table | None = None
+    changes: pa.Table | None = None
 
 
 def _risk(asked: Asked, sources: Sources) -> pa.Table:
@@ -221,6 +223,24 @@ def _late(asked: Asked, sources: Sources) -> pa.Table:
     return items(members["entry"], np.ones(len(members)), symbol=members["symbol"])
 
 
+def _versions(asked: Asked, sources: Sources) -> pa.Table:
+    assert sources.late is not None
+    members = exploded(joined(asked.rows, sources.late, SESSION), "new_version_names")
+    members = members.filter(pc.not_equal(members["symbol"], ""))
+    return items(members["entry"], np.ones(len(members)), code=members["symbol"])
+
+
+def _changes(asked: Asked, sources: Sources) -> pa.Table:
+    assert sources.changes is not None
+    found = joined(asked.rows, sources.changes, SESSION)
+    return items(found["entry"], found["value"], pc.abs(found["value"]), code=found["code"])
+
+
+def _order(asked: Asked, sources: Sources) -> pa.Table:
+    """Return the symbol of an order, the scope being the symbol and the order."""
+    return items(asked.rows["entry"], np.ones(len(asked.rows)), symbol=asked.rows["part_0"], code=asked.rows["part_1"])
+
+
 def day_numbers(column: "pa.ChunkedArray") -> Ints:
     """Return dates as day numbers."""
     numbers: Ints = column.combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -276,7 +296,7 @@ FAMILIES: dict[str, Family] = {
         look_back=5,
         affected=_windowed("profits", ("symbol",), 5, losses=True),
     ),
-    **dict.fromkeys(("fills_tail", "trips_tail", "turnover_20"), _TRADED),
+    **dict.fromkeys(("trades_tail", "trips_tail", "turnover_20"), _TRADED),
     "churn": Family(("fills",), BASE, _windowed("fills", ("strategy", "symbol"), 20, scope="symbol"), look_back=20),
     **dict.fromkeys(("slippage_drift", "slippage_cusum"), Family(("slippage",), "bps", _medians("slippage"), adds_up=False)),
     "holding_time_drift": Family(("holding",), "bars", _medians("holding"), adds_up=False),
@@ -285,11 +305,14 @@ FAMILIES: dict[str, Family] = {
         Family(("refusals",), "count", _windowed("refusals", ("code",), 20), 20, affected=_windowed("refusals", ("symbol",), 20)),
     ),
     "rejection_excess": Family(
-        ("refusals",), "count", _windowed("refusals", ("code",), 10), 10, affected=_windowed("refusals", ("symbol",), 10)
+        ("refusals",), "count", _windowed("refusals", ("code",), 30), 30, affected=_windowed("refusals", ("symbol",), 30)
     ),
     **dict.fromkeys(("failure_recurrence", "failure_recurring"), Family(("failures",), "count", _failures)),
     "stale_share": Family(_POSITIONS, BASE, _exposed(stale=True)),
     "late_sessions": Family(("late",), "count", _late, adds_up=False),
+    "new_versions": Family(("late",), "count", _versions, adds_up=False),
+    "net_flow": Family(("changes",), "fraction", _changes, look_back=1, adds_up=False),
+    "order_slippage": Family((), "count", _order, adds_up=False),
 }
 HELD = Family(_POSITIONS, BASE, _HELD)
 DATA = Family((), "count", lambda asked, sources: ITEMS.empty_table())

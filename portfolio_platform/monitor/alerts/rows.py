@@ -99,6 +99,7 @@ def alert_rows(
     silenced = inhibitors(given, policy_of, facts.passed, resolved)
     texts = text_columns(given, facts, contributed)
     loud = np.array([not name for name in silenced], np.bool_)
+    told = np.array([rule.pages for rule in given.of_rule], np.bool_)[given.rule]
     change, counts = given.observed - given.before, given.counts
     columns: dict[str, pa.Array] = {name: pa.array(column, pa.string()) for name, column in texts.items()}
     columns |= {
@@ -119,7 +120,7 @@ def alert_rows(
         "calm_sessions": pa.array(counts[:, CALM], pa.int64()),
         "easing_sessions": pa.array(counts[:, EASING], pa.int64()),
         "session": pa.array(given.session, pa.int64()),
-        "pages": pa.array(loud & (facts.passed | resolved), pa.bool_()),
+        "pages": pa.array(loud & told & (facts.passed | resolved), pa.bool_()),
         "month": month_column(given.day) if len(given) else pa.array([], pa.string()),
     }
     table = assemble(derived.ALERT_STATES, columns)

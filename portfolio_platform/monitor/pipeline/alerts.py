@@ -26,7 +26,7 @@ from portfolio_platform.policy.assigned import Assigned
 from portfolio_platform.stage import Stage
 
 LOOK_BACK = timedelta(days=62)
-LOOK_BACK_SESSIONS = 21
+LOOK_BACK_SESSIONS = 31
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def read_sources(home: Home, policies: Assigned, asked: Mapping[str, pa.Table], 
         "slippage": _slippage,
         "holding": _holding,
         "failures": _failures,
+        "changes": _changes,
     }
     for name, reader in readers.items():
         if name in since:
@@ -119,12 +120,28 @@ def _buckets(home: Home, since: date, until: date) -> pa.Table:
 
 
 def _late(home: Home, since: date, until: date) -> pa.Table:
-    return _read(home, derived.DATA_QUALITY, ("day", "portfolio", "source", "late_symbols"), since, until)
+    return _read(home, derived.DATA_QUALITY, ("day", "portfolio", "source", "late_symbols", "new_version_names"), since, until)
 
 
 def _failures(home: Home, since: date, until: date) -> pa.Table:
     columns = ("day", "portfolio", "strategy", "symbol", "failure_mode", "template", "regime", "side")
     return _read(home, derived.FAILURE_LABELS, columns, since, until)
+
+
+def _changes(home: Home, since: date, until: date) -> pa.Table:
+    """Return how much each session's flows, bare value and flow-neutral value changed, as fractions of the equity before it."""
+    names = ("portfolio", "day", "equity", "net_flow", "daily_return")
+    rows = _read(home, derived.PORTFOLIO_EQUITY, names, since, until).sort_by([("portfolio", "ascending"), ("day", "ascending")])
+    equity, flow, earned = (pc.fill_null(rows[name], np.nan).to_numpy() for name in names[2:])
+    portfolio = rows["portfolio"].to_numpy()
+    before = np.append(np.nan, equity)[: equity.size]
+    before = np.where(np.append(False, portfolio[1:] == portfolio[:-1])[: equity.size], before, np.nan)
+    parts = []
+    for code, value in (("net flow", flow / before), ("bare change", equity / before - 1.0), ("flow-neutral return", earned)):
+        known = np.isfinite(value)
+        part = rows.select(["portfolio", "day"]).filter(pa.array(known))
+        parts.append(part.append_column("code", pa.array([code] * len(part), pa.string())).append_column("value", pa.array(value[known])))
+    return pa.concat_tables(parts)
 
 
 def _marks(home: Home, until: date) -> dict[str, np.ndarray]:

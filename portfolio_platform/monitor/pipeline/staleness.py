@@ -88,5 +88,8 @@ def _by_day(home: Home, table: Table) -> dict[date, str]:
 
 
 # everything that a report quotes; the stages that are not named are upstream of one that is
-READ = ("attribution", "recommendations", "drift", "crowding", "correlation", "turnover", "execution", "failures", "idle", "data_quality")
+READ = (
+    *("attribution", "calibration", "crowding", "drift", "correlation", "turnover", "execution", "idle", "failures", "data_quality"),
+    "recommendations",
+)
 STAGE = Stage(NAME, (derived.DAY_INPUTS,), READ, compute)

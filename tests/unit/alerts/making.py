@@ -41,7 +41,7 @@ def alert_row(session: int, scope: str = "AAPL", **changes: Any) -> dict[str, An
         "symbols": scope, "evidence_ids": "", "first_seen": day(began), "sessions_firing": session - began + 1, "worst": 0.33,
         "contributors": json.dumps([{"symbol": scope, "strategy": "momentum", "unit": "fraction", "value": 0.31, "share": 1.0}]),
         "room": 0.14, "change": 0.01, "trend": "worse", "previous": "", "cause": "concentration", "inhibited_by": "", "calm_sessions": 0,
-        "sentence": f"{scope} holds 31.0 % of {portfolio}'s equity.", "action": f"Add nothing to {scope}.",
+        "sentence": f"{scope} holds 31.0 % of {portfolio}'s equity.", "action": f"Add nothing to {scope}.", "session": session,
     }  # fmt: skip
     return row | changes
 

@@ -208,6 +208,15 @@ def test_a_hand_resolved_alert_stays_so_until_the_cool_down_has_passed(home: Hom
     assert the_alert(home).state == "firing" and told(home)[2:] == ["fired:warning"]
 
 
+def test_a_hand_resolved_alert_whose_beginning_is_restated_keeps_its_cool_down(home: Home) -> None:
+    follow(home, 4, alert_row(4, began=1))
+    actions.resolve(home, the_alert(home).id, by="Ada", reason="seen")
+    follow(home, 5, alert_row(5, began=3))
+    assert not [alert for alert in alerts_of(home) if alert.is_open]
+    follow(home, 6, alert_row(6, began=3))
+    assert [alert.first_seen for alert in alerts_of(home) if alert.is_open] == [day(3).isoformat()]
+
+
 def test_a_hand_resolved_alert_fires_again_at_once_where_it_is_graver_or_had_left_its_threshold(home: Home) -> None:
     follow(home, 1, alert_row(1), alert_row(1, "MSFT"))
     for alert in alerts_of(home):

@@ -26,7 +26,7 @@ def book(heat: list[float], cap: float | list[float] = 0.06, allowed: list[bool]
     size = len(heat)
     caps = np.full(size, cap) if isinstance(cap, float) else np.array(cap)
     hundred = np.full(size, 100.0)
-    return d7.Sessions(np.array(heat), caps, hundred * 10, hundred * 4, hundred * 0.5, hundred, np.array(allowed or [True] * size))
+    return d7.Sessions(np.array(heat), caps, hundred * 10, hundred * 4, hundred * 0.5, hundred, hundred * 0.0 + 0.4, np.array(allowed or [True] * size))
 
 
 def setups(*rows: tuple[int, int, int, int, int, int, int]) -> d7.Setups:
@@ -231,7 +231,7 @@ def test_the_samples_idle_summer_shows_and_the_rest_is_quiet(sample) -> None:  #
     # the incident runs to the end of July; windows of 20 sessions follow it
     assert date(2009, 6, 15) < idle["day"].min() < date(2009, 7, 15)
     assert date(2009, 7, 31) < idle["day"].max() < date(2009, 8, 31)
-    spike = rows[(rows["rejection_excess"] >= 0.2) & (rows["intents_10"] >= 10) & (rows["portfolio"] == "core")]
+    spike = rows[(rows["rejection_excess"] >= 0.2) & (rows["recent_intents"] >= 10) & (rows["portfolio"] == "core")]
     assert (spike["day"].between(date(2009, 6, 1), date(2009, 7, 31))).sum() >= 10
     assert len(spike) <= 20
     assert (rows["reason"] != "").sum() >= rows["missed_rate"].isna().sum()

@@ -11,7 +11,9 @@ from portfolio_platform.canonical import significant
 from portfolio_platform.errors import DataProblem
 from portfolio_platform.evidence.ids import ROWS, parse_evidence_id
 from portfolio_platform.lake import derived
-from portfolio_platform.monitor.pipeline.reports import compose_reports, publish_reports, stale_days
+from portfolio_platform.monitor.pipeline.contents import compose_reports
+from portfolio_platform.monitor.pipeline.reports import publish_reports
+from portfolio_platform.monitor.pipeline.staleness import stale_days
 from portfolio_platform.monitor.report import PortfolioMonitorReport
 
 DAY = date(2008, 9, 29)  # core: a deposit of 200,000 and a drawdown that it must not hide
@@ -109,9 +111,15 @@ def test_returns_of_week_month_and_year_are_between_the_closes_that_bound_them(s
 
 
 def test_room_to_the_next_regime_is_the_distance_to_its_threshold(reports):
-    core = reports["core"].drawdown
-    assert (core.regime, core.next_regime) == ("normal", "defensive")
-    assert core.room == pytest.approx(0.06 - core.section.value("drawdown"), abs=1e-9)
+    threshold = {"defensive": 0.06, "risk_off": 0.10}
+    for report in reports.values():
+        drawdown = report.drawdown
+        if drawdown.regime == "risk_off":
+            assert (drawdown.next_regime, drawdown.room) == ("", None)
+        else:
+            expected = threshold[drawdown.next_regime] - drawdown.section.value("control_drawdown")
+            assert drawdown.room == pytest.approx(expected, abs=1e-9)
+    assert {report.drawdown.regime for report in reports.values()} == {"defensive", "risk_off"}
 
 
 def test_publishing_again_changes_nothing_and_a_day_alone_equals_the_day_in_a_range(sample_copy):
@@ -143,6 +151,7 @@ def test_a_correction_makes_a_second_revision_of_the_days_it_touches_and_of_no_o
 
 
 def test_all_days_are_stale_first_and_none_after_all_are_published(sample_copy, tmp_path):
+    from portfolio_platform.build import build_all
     from portfolio_platform.sources.pipeline import import_paths
 
     stale = stale_days(sample_copy)
@@ -153,6 +162,7 @@ def test_all_days_are_stale_first_and_none_after_all_are_published(sample_copy, 
     bad = "execution_id,ts,symbol,side,quantity,price,portfolio\nB,2010-12-30T15:00:00Z,IBM,buy,10,-5,core\n"
     (tmp_path / "fills.csv").write_text(bad)
     import_paths(sample_copy, [tmp_path / "fills.csv"])
+    build_all(sample_copy)
     assert stale_days(sample_copy) == [date(2010, 12, 30), date(2010, 12, 31)]
     publish_reports(sample_copy, stale_days(sample_copy))
     assert stale_days(sample_copy) == []

@@ -47,7 +47,7 @@ def test_a_warning_does_not_ask_for_what_only_a_critical_alert_asks_for():
 
 
 def test_alerts_that_ask_for_one_cap_make_one_adjustment():
-    assert asked(alert("stack"), alert("bucket_exposure", scope="A"), alert("churn", scope="A"), alert("fills_rate")) == [
+    assert asked(alert("stack"), alert("bucket_exposure", scope="A"), alert("churn", scope="A"), alert("trade_rate")) == [
         ("bucket", "", 1.2, 0.96),
         ("new_positions", "", 5.0, 4.0),
     ]
