@@ -1,3 +1,17 @@
 """A portfolio monitor for systematic traders: ledger, diagnostics, reports, decisions."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from portfolio_platform.notebook import Platform
+
 __version__ = "0.2.0"
+
+
+def open(home: "Path | str | None" = None) -> "Platform":
+    """Open a home for a notebook: tables as frames, reports as models, explanations. Reads only; see docs/notebook.md."""
+    from portfolio_platform.notebook import opened
+
+    return opened(home)

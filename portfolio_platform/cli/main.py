@@ -3,7 +3,7 @@
 import typer
 
 from portfolio_platform import __version__
-from portfolio_platform.cli import alerts, data, platform, recommendations, reflections, reports, upkeep
+from portfolio_platform.cli import alerts, data, explain, platform, recommendations, reflections, reports, upkeep
 
 app = typer.Typer(
     name="portfolio",
@@ -41,6 +41,8 @@ app.command("reflection")(reflections.reflection)
 app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(recommendations.recommendations, name="recommendations")
 app.command("annotate")(alerts.annotate)
+app.command("why")(explain.why)
+app.command("verify")(explain.verify)
 
 
 def main() -> None:

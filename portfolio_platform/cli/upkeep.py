@@ -43,7 +43,7 @@ def backup(
             return
         facts = sum(count for name, count in done.rows.items() if name.startswith("lake/"))
         out.print(f"backup: {plain(done.file)}, {done.size / (1 << 20):,.1f} MiB", soft_wrap=True)
-        out.print(f"{done.events:,} events, the last {done.chain_head[:12]}; {facts:,} rows of the lake", soft_wrap=True)
+        out.print(f"{_log(done.events, done.chain_head)}; {facts:,} rows of the lake", soft_wrap=True)
         for text in done.left_out:
             out.print(f"[dim]left out:[/] {plain(text)}", soft_wrap=True)
         if with_secrets:
@@ -68,7 +68,7 @@ def restore(
             print_json({"home": done.home, **made, "events": manifest.events, "rows": done.rows, "notes": done.notes})
             return
         out.print(f"restored into {plain(done.home)} what stood there on {manifest.made_at:%Y-%m-%d at %H:%M UTC}", soft_wrap=True)
-        out.print(f"{manifest.events:,} events verified, the last {manifest.chain_head[:12]}; read models agree with them", soft_wrap=True)
+        out.print(f"{_log(manifest.events, manifest.chain_head)}, each verified; read models agree with them", soft_wrap=True)
         for text in done.notes:
             out.print(f"[dim]note:[/] {plain(text)}", soft_wrap=True)
         out.print(f"next: [bold]portfolio build --home {plain(done.home)}[/]", soft_wrap=True)
@@ -101,6 +101,10 @@ def upgrade(
             out.print(f"built again: {', '.join(built)}", soft_wrap=True)
         else:
             out.print("every table was up to date")
+
+
+def _log(events: int, head: str) -> str:
+    return f"{events:,} events, the last with hash {head[:12]}" if events else "no event yet"
 
 
 def _as_json(plan: "UpgradePlan", dry_run: bool) -> dict[str, object]:

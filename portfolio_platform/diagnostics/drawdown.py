@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from portfolio_platform.policy.model import DrawdownPolicy, RegimePolicy
 
+Float64 = npt.NDArray[np.float64]
 NAN = math.nan
 NORMAL, DEFENSIVE, RISK_OFF, PROBATION = "normal", "defensive", "risk_off", "probation"
 
@@ -71,7 +73,7 @@ def velocity(drawdowns: Sequence[float], now: float, k: int) -> float:
     return (now - drawdowns[-k]) / k if len(drawdowns) >= k else NAN
 
 
-def severity(units: Sequence[float], policy: DrawdownPolicy) -> float:
+def severity(units: Sequence[float] | Float64, policy: DrawdownPolicy) -> float:
     """Return the maximum drawdown of the window over its expectation for a driftless walk, ``sqrt(pi/2) sigma sqrt(T)``.
 
     ``units`` are the window's unit values, one more than its returns. The discrete expectation is 0.80 to 0.93 of the
@@ -88,7 +90,7 @@ def severity(units: Sequence[float], policy: DrawdownPolicy) -> float:
     return worst / (math.sqrt(math.pi / 2.0) * sigma * math.sqrt(returns.size))
 
 
-def cdar(drawdowns: Sequence[float], level: float, minimum: int) -> float:
+def cdar(drawdowns: Sequence[float] | Float64, level: float, minimum: int) -> float:
     """Return the conditional drawdown at risk: the mean of the worst ``1 - level`` of the drawdowns.
 
     Where that is no whole number of observations, the last one counts by its fraction (Rockafellar & Uryasev 2002).
@@ -102,6 +104,30 @@ def cdar(drawdowns: Sequence[float], level: float, minimum: int) -> float:
     rest = max(0.0, tail - whole) if tail - whole > 1e-9 else 0.0
     worst = float(ordered[:whole].sum()) + (rest * float(ordered[whole]) if rest else 0.0)
     return worst / (whole + rest)
+
+
+def severities(units: Sequence[float], first: int, policy: DrawdownPolicy) -> list[float]:
+    """Return `severity` of the window that ends at each unit value from ``first`` on, whole windows in one go."""
+    values, window = np.asarray(units, np.float64), policy.window
+    out = [severity(values[: place + 1], policy) for place in range(first, min(window, values.size))]
+    begin = max(first, window)
+    if begin >= values.size:
+        return out
+    if window < policy.severity_minimum:
+        return [*out, *[NAN] * (values.size - begin)]
+    rows = np.lib.stride_tricks.sliding_window_view(values[begin - window :], window + 1)
+    sigma = (rows[:, 1:] / rows[:, :-1] - 1.0).std(axis=1, ddof=1)
+    worst = (1.0 - rows / np.maximum.accumulate(rows, axis=1)).max(axis=1)
+    expected = math.sqrt(math.pi / 2.0) * np.where(sigma == 0.0, NAN, sigma) * math.sqrt(window)
+    return [*out, *(worst / expected).tolist()]
+
+
+def cdars(drawdowns: Sequence[float], first: int, policy: DrawdownPolicy) -> list[float]:
+    """Return `cdar` of the window that ends at each drawdown from ``first`` on."""
+    values, window = np.asarray(drawdowns, np.float64), policy.window
+    return [
+        cdar(values[max(0, place + 1 - window) : place + 1], policy.cdar_level, policy.cdar_minimum) for place in range(first, values.size)
+    ]
 
 
 def next_regime(now: str, drawdown: float, z_5: float, sessions: int, policy: RegimePolicy, may_resume: bool) -> tuple[str, str]:
@@ -164,8 +190,20 @@ def _without_value(unit: float, last: DrawdownDay, reason: str, policy: RegimePo
     return day
 
 
-def next_day(unit: float, value: float, trail: Trail, policy: DrawdownPolicy, *, reason: str = "", may_resume: bool = True) -> DrawdownDay:
-    """Return the row of the session after ``trail``; ``value`` is its daily return, ``reason`` why it cannot be judged."""
+def next_day(
+    unit: float,
+    value: float,
+    trail: Trail,
+    policy: DrawdownPolicy,
+    *,
+    reason: str = "",
+    may_resume: bool = True,
+    windows: tuple[float, float] | None = None,
+) -> DrawdownDay:
+    """Return the row of the session after ``trail``; ``value`` is its daily return, ``reason`` why it cannot be judged.
+
+    ``windows`` are severity and CDaR where they are known already.
+    """
     last = trail.last
     if reason:
         return _without_value(unit, last, reason, policy.regime)
@@ -179,6 +217,7 @@ def next_day(unit: float, value: float, trail: Trail, policy: DrawdownPolicy, *,
     z_5 = 5.0 * v_5 / (sigma * math.sqrt(5.0)) if sigma > 0.0 else NAN
     control = NAN if unit >= mark else max(last.control_high_water_mark, unit)
     control_drawdown = 1.0 - unit / control if math.isfinite(control) else now
+    severe, at_risk = windows or _windows(unit, now, trail, policy)
     stayed = last.sessions_in_regime + 1
     regime, transition = next_regime(last.regime, control_drawdown, z_5, stayed, policy.regime, may_resume)
     if regime == PROBATION and last.regime != PROBATION:
@@ -194,8 +233,8 @@ def next_day(unit: float, value: float, trail: Trail, policy: DrawdownPolicy, *,
         velocity_20=v_20,
         z_5=z_5,
         acceleration=v_5 - v_20,
-        mdd_severity=severity((*trail.units, unit), policy),
-        cdar_95=cdar((*trail.drawdowns, now)[-policy.window :], policy.cdar_level, policy.cdar_minimum),
+        mdd_severity=severe,
+        cdar_95=at_risk,
         regime=regime,
         transition=f"{last.regime} to {regime}: {transition}" if transition else "",
         sessions_in_regime=stayed if regime == last.regime else 0,
@@ -206,6 +245,12 @@ def next_day(unit: float, value: float, trail: Trail, policy: DrawdownPolicy, *,
         returns_seen=seen,
         seed_sum_squares=squares,
     )
+
+
+def _windows(unit: float, now: float, trail: Trail, policy: DrawdownPolicy) -> tuple[float, float]:
+    """Return severity and CDaR of the windows that end with the next session."""
+    units, drawdowns = (*trail.units, unit), (*trail.drawdowns, now)
+    return severities(units, len(trail.units), policy)[0], cdars(drawdowns, len(trail.drawdowns), policy)[0]
 
 
 def extend(trail: Trail, day: DrawdownDay, policy: DrawdownPolicy) -> Trail:
@@ -231,8 +276,15 @@ def drawdowns(
 ) -> list[DrawdownDay]:
     """Return a row for each session of a range, going on from ``trail``; equal to the sessions taken one by one."""
     rows = []
+    # the windows of the range in one go: taken session by session they are nearly all of the time
+    observed = [unit for unit, reason in zip(units, reasons, strict=True) if not reason]
+    marks = np.maximum.accumulate([trail.last.high_water_mark, *observed])[1:]
+    below = (1.0 - np.asarray(observed, np.float64) / marks).tolist()
+    severe = iter(severities((*trail.units, *observed), len(trail.units), policy))
+    at_risk = iter(cdars((*trail.drawdowns, *below), len(trail.drawdowns), policy))
     for unit, value, reason in zip(units, returns, reasons, strict=True):
-        day = next_day(unit, value, trail, policy, reason=reason, may_resume=may_resume)
+        windows = None if reason else (next(severe), next(at_risk))
+        day = next_day(unit, value, trail, policy, reason=reason, may_resume=may_resume, windows=windows)
         trail = extend(trail, day, policy)
         rows.append(day)
     return rows

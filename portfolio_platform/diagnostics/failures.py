@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from portfolio_platform.diagnostics.idle import summed, windowed
-from portfolio_platform.evidence.intervals import benjamini_hochberg, binomial_tail, wilson
+from portfolio_platform.evidence.intervals import binomial_tail, wilson
+from portfolio_platform.ledger.inputs import factorize
 from portfolio_platform.policy.diagnostics import FailurePolicy
 
 Int64 = npt.NDArray[np.int64]
@@ -44,8 +46,26 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class Members:
+    """Sets of codes one after the other, sorted: set k is ``code[start[k]:start[k + 1]]``, and ``of_row`` names each row's."""
+
+    start: Int64
+    code: Int64
+    of_row: Int64
+
+    def __getitem__(self, row: int) -> tuple[int, ...]:
+        """Return a row's set."""
+        one = self.of_row[row]
+        return tuple(self.code[self.start[one] : self.start[one + 1]].tolist())
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.of_row.size
+
+
+@dataclass(frozen=True)
 class Recurrence:
-    """Rows by session and key, sorted; NaN is null. ``members`` are the codes of the symbols with a case."""
+    """Rows by session and key, sorted; NaN is null. ``members`` are the symbols with a case."""
 
     session: Int64
     key: Int64
@@ -61,7 +81,7 @@ class Recurrence:
     p_adjusted: Float64
     loss_share: Float64
     symbols: Int64
-    members: tuple[tuple[int, ...], ...]
+    members: Members
     recurring: Flags
 
 
@@ -107,29 +127,61 @@ def _rows(key: Int64, session: Int64, window: int, first: int, last: int) -> tup
     return rows_session[order], rows_key[order]
 
 
-def _breadth(symbol: Int64, amount: Float64, low: Int64, high: Int64) -> tuple[Int64, tuple[tuple[int, ...], ...], Float64]:
+@njit(cache=True)
+def _look(  # pragma: no cover - compiled
+    symbol: Int64, amount: Float64, begin: Int64, end: Int64, seen: Int64, start: Int64, lost: Float64, members: Int64
+) -> None:
+    """Write the distinct symbols of each range of cases one after the other, ``start`` on, and what the range lost, oldest first."""
+    at = 0
+    for row in range(begin.size):
+        start[row] = at
+        total = 0.0
+        for case in range(begin[row], end[row]):
+            total += amount[case]
+            if seen[symbol[case]] != row:
+                seen[symbol[case]] = row
+                members[at] = symbol[case]
+                at += 1
+        members[start[row] : at].sort()
+        lost[row] = total
+    start[begin.size] = at
+
+
+def _breadth(symbol: Int64, amount: Float64, low: Int64, high: Int64) -> tuple[Int64, Members, Float64]:
     """Return how many symbols the cases ``low:high`` of each row have, which, and what they lost; a range is looked at once.
 
     Each range is summed on its own: differences of running sums would change in their last digits with what came before.
     """
-    if not low.size:
-        return np.empty(0, np.int64), (), np.empty(0)
-    ranges, place = np.unique(low * (symbol.size + 1) + high, return_inverse=True)
+    place, ranges = factorize(low * (symbol.size + 1) + high)
     begin, end = np.divmod(ranges, symbol.size + 1)
-    sets, lost = [], np.empty(ranges.size)
-    for row, (a, b) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
-        sets.append(tuple(np.unique(symbol[a:b]).tolist()))
-        lost[row] = amount[a:b].sum()
-    counts = np.array([len(members) for members in sets], np.int64)
-    return counts[place], tuple(sets[i] for i in place.tolist()), lost[place]
+    start, lost, members = np.empty(ranges.size + 1, np.int64), np.empty(ranges.size), np.empty(int((end - begin).sum()), np.int64)
+    _look(symbol, amount, begin, end, np.full(int(symbol.max(initial=-1)) + 1, -1), start, lost, members)
+    return np.diff(start)[place], Members(start, members[: start[-1]], place), lost[place]
+
+
+@njit(cache=True)
+def _adjust(session: Int64, p_values: Float64, out: Float64) -> None:  # pragma: no cover - compiled
+    """Adjust p-values that ascend within each session; the factor of a rank is the tests of its session over it."""
+    last = session.size
+    while last > 0:
+        first = last - 1
+        while first > 0 and session[first - 1] == session[last - 1]:
+            first -= 1
+        least = 1.0
+        for k in range(last - 1, first - 1, -1):
+            least = min(least, p_values[k] * (last - first) / (k - first + 1))
+            out[k] = least
+        last = first
 
 
 def adjusted(session: Int64, p_values: Float64) -> Float64:
-    """Return p-values adjusted over the keys of each session (``session`` sorted); NaN stays NaN and is no test."""
+    """Return p-values adjusted over the keys of each session (Benjamini & Hochberg 1995); NaN stays NaN and is no test."""
     out = np.full(p_values.size, np.nan)
     known = np.flatnonzero(np.isfinite(p_values))
-    for part in np.split(known, np.flatnonzero(np.diff(session[known])) + 1):
-        out[part] = benjamini_hochberg(p_values[part])
+    known = known[np.lexsort((p_values[known], session[known]))]
+    found = np.empty(known.size)
+    _adjust(session[known], p_values[known], found)
+    out[known] = found
     return out
 
 

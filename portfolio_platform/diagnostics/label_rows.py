@@ -112,13 +112,12 @@ def label_rows(trips: pa.Table, net_pnl_base: d8.Float64, seen: d8.Numbers, poli
     ordered = holds[:, [d8.TAXONOMY.index(mode) for mode in d8.PRECEDENCE]]
     label = np.where(ordered.any(axis=1), ordered.argmax(axis=1), len(d8.PRECEDENCE))
     names = [*d8.PRECEDENCE, d8.UNLABELLED]
-    also, facts = [], []
-    for i in range(len(trips)):
+    also, facts = [""] * len(trips), ["no rule holds"] * len(trips)
+    for i in np.flatnonzero(holds.any(axis=1)).tolist():
         mode = names[label[i]]
         others = [name for name, held in zip(d8.TAXONOMY, holds[i].tolist(), strict=True) if held and name != mode]
-        also.append(", ".join(others))
-        listed = [] if mode == d8.UNLABELLED else [mode, *others]
-        facts.append("; ".join(_words(name, seen, i, policy) for name in listed) or "no rule holds")
+        also[i] = ", ".join(others)
+        facts[i] = "; ".join(_words(name, seen, i, policy) for name in (mode, *others))
     columns = {name: trips[name].combine_chunks() for name in ("round_trip_id", "day", "portfolio", "strategy", "symbol", "playbook")}
     columns |= {
         "failure_mode": named(names, label.astype(np.int64)),

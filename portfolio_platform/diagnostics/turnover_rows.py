@@ -102,7 +102,8 @@ def traded(fills: pa.Table, trips: pa.Table, rates: pa.Table, known: Reference, 
 
 def _orders(column: pa.ChunkedArray) -> Int64:
     """Return a number for each order, -1 where a fill names none."""
-    encoded = column.combine_chunks().dictionary_encode()
+    array = column.combine_chunks()
+    encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     return np.asarray(encoded.indices.fill_null(-1).to_numpy(), np.int64)
 
 

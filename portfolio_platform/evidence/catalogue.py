@@ -105,9 +105,6 @@ METRICS: tuple[Metric, ...] = (
         absolute=True,
         coverage=WHOLE,
     ),
-    Metric(
-        "daily_return", "Return of the session", derived.PORTFOLIO_EQUITY, "daily_return", "fraction", "census", "flow-neutral"
-    ),
     Metric("gross_exposure", "Gross exposure", derived.PORTFOLIO_EQUITY, "gross_exposure_pct", "fraction", "census", "over equity"),
     Metric(
         "crowding",
@@ -155,6 +152,8 @@ METRICS: tuple[Metric, ...] = (
         window=_START,
         why="bets_reason",
     ),
+    Metric("same_side", "Symbols that stay on one side", derived.ONE_SIDED, "lasting", "count", "census", "count", window=10),
+    Metric("same_side_share", "Their share", derived.ONE_SIDED, "lasting_share", "fraction", "census", "of symbols held", window=10),
     Metric(
         "turbulence",
         "Turbulence of what is held",

@@ -4,6 +4,7 @@ What each table's numbers rest on is declared in `explain.tables` with `explains
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from portfolio_platform.explain.shown import column_of, plain_decimal, shown
@@ -14,7 +15,9 @@ from portfolio_platform.lake.columns import Table
 Explain = Callable[[Sources, Row, str], Iterable[Draft]]
 EXPLAINERS: dict[str, Explain] = {}
 FORMULAS: dict[str, Mapping[str, str]] = {}
-QUIET = frozenset({"month", "reason", "revision", "bust", "content_hash", "import_seq", "recorded_at", "source_file", "source_line", "row_id"})
+QUIET = frozenset(
+    {"month", "reason", "revision", "bust", "content_hash", "import_seq", "recorded_at", "source_file", "source_line", "row_id"}
+)
 """Columns that the fallback leaves out: what they say stands elsewhere in the tree."""
 
 
@@ -39,6 +42,8 @@ def about(row: Row) -> str:
 def cell(of: Sources, row: Row, column: str, *, title: str = "", words: str = "") -> Draft:
     """Return a number of a row, with its formula and what it rests on."""
     declared = column_of(row.table, column)
+    if not declared.unit and row.values.get("unit"):
+        declared = replace(declared, unit=row["unit"])
     value = row[column]
     formula = words or FORMULAS.get(row.table.name, {}).get(column, "") or declared.description
     reasons = [str(row[name]) for name in ("reason", "bets_reason", "context_reason") if row.values.get(name)]
@@ -61,9 +66,23 @@ def same(of: Sources, row: Row | None, column: str, title: str) -> list[Draft]:
     return [cell(of, row, column, title=title)] if row is not None else [Draft(title, words="there is no such row")]
 
 
+def earlier(of: Sources, row: Row | None, column: str, title: str) -> list[Draft]:
+    """Return a number of a session before, which is not followed: the chain would go back to the start."""
+    return [replace(draft, closed=True) for draft in same(of, row, column, title)]
+
+
 def rows_of(of: Sources, title: str, found: Callable[[], Iterable[Row]], column: str, name: Callable[[Row], str], words: str = "") -> Draft:
     """Return a list of rows, each with the number that counts; ``name`` says what a row is about."""
     return listing(title, lambda: [cell(of, row, column, title=name(row)) for row in found()], words)
+
+
+def by_session(of: Sources, title: str, found: Callable[[], Iterable[Row]], column: str, words: str = "") -> Draft:
+    """Return a number session by session; each session has to be asked for alone."""
+
+    def drafts() -> list[Draft]:
+        return [replace(cell(of, row, column, title=row.day.isoformat()), closed=True) for row in found()]
+
+    return listing(title, drafts, words)
 
 
 def whole(of: Sources, row: Row, title: str = "", words: str = "") -> Draft:

@@ -8,7 +8,7 @@ from portfolio_platform.render.text import one_line
 
 
 def printed(node: Node) -> Tree:
-    """Return a tree as a person reads it: title, value, how it came about, and the id to ask for more."""
+    """Return a tree as a person reads it: title, value, how it came about; where it ends, the id by which to ask for more."""
     tree = Tree(_label(node), guide_style="dim")
     _grow(tree, node)
     return tree
@@ -30,8 +30,6 @@ def _label(node: Node, *, quiet: bool = False) -> Text:
         label.append(f"  {one_line(node.text)}", style="cyan")
     if node.words and not quiet:
         label.append(f"  {one_line(node.words)}", style="dim")
-    if node.evidence_id and node.evidence_id != node.title:
-        label.append(f"  [{one_line(node.evidence_id)}]", style="dim blue")
     if node.deeper:
-        label.append("  …", style="dim")
+        label.append(f"  … {one_line(node.evidence_id)}".rstrip(), style="dim blue")
     return label

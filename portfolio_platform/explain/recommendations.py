@@ -46,7 +46,9 @@ def recommendation(of: Sources, identity: str) -> Draft:
     content = told.said if told is not None else in_lake
     if content is None:
         raise WrongUse(f"there is no recommendation {identity!r}; {near_recommendations(of, identity)}")
-    state = f"{told.state}{f' by {told.decided_by}' if told.decided_by else ''}" if told is not None else "in the lake alone, never published"
+    state = (
+        f"{told.state}{f' by {told.decided_by}' if told.decided_by else ''}" if told is not None else "in the lake alone, never published"
+    )
     text = f"{content['mode']}, {state}"
     return Draft(identity, content["mode"], text, content["reason"], identity, lambda: _parts(of, identity, content, in_lake))
 
@@ -67,7 +69,9 @@ def _parts(of: Sources, identity: str, content: Mapping[str, Any], in_lake: Mapp
     if content["supersedes"]:
         found.append(_earlier(of, content["supersedes"]))
     if in_lake is not None and dict(in_lake) != dict(content):
-        found.append(Draft("restated", words="THE LAKE NOW SAYS OTHERWISE for that day: facts or policy have changed since it was published"))
+        found.append(
+            Draft("restated", words="THE LAKE NOW SAYS OTHERWISE for that day: facts or policy have changed since it was published")
+        )
     found.append(Draft("policy", content["policy_hash"], content["policy_hash"][:12], "hash of the policy it was made under"))
     return [*found, *_in_book(of, identity, content["portfolio"])]
 

@@ -48,7 +48,9 @@ def _nearest(of: Sources, address: Address) -> str:
     there = of.rows(address.table, address.portfolio, address.day, address.day)
     if not there:
         return f"{address.table.name} has no row of that day; run `portfolio build`"
-    ids = {"/".join(str(row[name]) for name in address.table.key if name not in ("day", "portfolio")): row.id(address.column) for row in there}
+    ids = {
+        "/".join(str(row[name]) for name in address.table.key if name not in ("day", "portfolio")): row.id(address.column) for row in there
+    }
     close = difflib.get_close_matches("/".join(address.rest), ids, n=3, cutoff=0.3) or list(ids)[:3]
     near = [ids[name] for name in close]
     return f"that day has {len(there)} such rows, among them {', '.join(near)}"

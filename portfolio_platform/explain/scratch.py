@@ -1,6 +1,6 @@
 """A home as it was known after some import: its facts up to then, under archived policies, built again from nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -32,17 +32,26 @@ class ScratchHome(Home):
 
 
 @contextmanager
-def as_known(home: Home, import_seq: int, policies: Mapping[str, Policy], until: date) -> Iterator[Home]:
-    """Hand out a home with the facts up to an import, every table built up to a day under these policies; it is gone afterwards."""
+def as_known(
+    home: Home, import_seq: int, policies: Mapping[str, Policy], until: date, progress: Callable[[str], None] = lambda text: None
+) -> Iterator[Home]:
+    """Hand out a home with the facts up to an import, every table built up to a day under these policies; it is gone afterwards.
+
+    Quarantine and contested ids are those known then: a row in dispute since a later import stands as it did.
+    """
     with TemporaryDirectory(prefix="portfolio-verify-") as folder:
         scratch = ScratchHome(Path(folder), as_of=end_of_day(until), archived=policies)
         scratch.create()
         known = pc.field("import_seq") <= import_seq
+        progress("copying the facts known then")
         with scratch.lake.writing():
             for table in (*(fact.table for fact in FACTS.values()), QUARANTINE, IMPORTS, CONTESTED):
                 rows = home.lake.read(table, None, known)
                 if len(rows):
                     scratch.lake.append(table, rows)
         remember_span(scratch)
-        build_all(scratch, until=until)
-        yield scratch
+        build_all(scratch, until=until, report=progress)
+        try:
+            yield scratch
+        finally:
+            scratch.book.close()

@@ -54,7 +54,7 @@ class Row:
             return row_id(self.table, self.values[own], column)
         if not {"day", "portfolio"} <= set(self.table.key):
             return ""
-        rest = [self.values[name] for name in self.table.key if name not in ("day", "portfolio")]
+        rest = [str(self.values[name]) for name in self.table.key if name not in ("day", "portfolio")]
         whole = evidence_id(self.table, self.portfolio, self.day, column or "x", *rest)
         return whole if column else whole.removesuffix("/x")
 
@@ -146,7 +146,13 @@ class Sources:
         return end_of_day_ns(earlier) if earlier is not None else -(2**62)
 
     def facts(
-        self, fact: Fact, *, after: int | None = None, until: int | None = None, isin: Mapping[str, Sequence[Any]] | None = None, **equal: Any
+        self,
+        fact: Fact,
+        *,
+        after: int | None = None,
+        until: int | None = None,
+        isin: Mapping[str, Sequence[Any]] | None = None,
+        **equal: Any,
     ) -> list[Row]:
         """Return rows of a fact in force, by time and id: after and up to a time, where columns are equal to values or among some."""
         chosen = {name: [value] for name, value in equal.items()} | {name: list(values) for name, values in (isin or {}).items()}

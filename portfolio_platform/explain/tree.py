@@ -65,7 +65,10 @@ def nothing() -> tuple["Draft", ...]:
 
 @dataclass(frozen=True)
 class Draft:
-    """A node to be: ``parts`` finds what it rests on; where ``listed`` these are rows of one kind, of which the first will do."""
+    """A node to be: ``parts`` finds what it rests on; where ``listed`` these are rows of one kind, of which the first will do.
+
+    What is ``closed`` has to be asked for alone: a session before, which again rests on one before it.
+    """
 
     title: str
     value: Value = None
@@ -74,6 +77,7 @@ class Draft:
     evidence_id: str = ""
     parts: Callable[[], Iterable["Draft"]] = nothing
     listed: bool = False
+    closed: bool = False
 
 
 def listing(title: str, rows: Callable[[], Iterable[Draft]], words: str = "") -> Draft:
@@ -93,7 +97,7 @@ def _grown(draft: Draft, depth: int, rows: int, followed: set[str]) -> Node:
     node = Node(draft.title, draft.value, draft.text, draft.words, draft.evidence_id)
     if draft.parts is nothing:
         return node
-    if depth <= 0 or draft.evidence_id in followed:
+    if draft.closed or depth <= 0 or draft.evidence_id in followed:
         return replace(node, deeper=True)
     if draft.evidence_id:
         followed.add(draft.evidence_id)

@@ -39,7 +39,9 @@ LOOKS = (
 assert tables and EXPLAINERS, "the tables declare themselves when they are imported"
 
 
-def why(home: Home, text: str, *, portfolio: str | None = None, day: date | None = None, depth: int | None = None, rows: int = ROWS) -> Node:
+def why(
+    home: Home, text: str, *, portfolio: str | None = None, day: date | None = None, depth: int | None = None, rows: int = ROWS
+) -> Node:
     """Return the tree under an id: ``depth`` levels deep, as deep as is usual where None, the first ``rows`` of every list.
 
     ``portfolio`` and ``day`` complete the name of a metric; without a day it is that of the newest session.
@@ -75,10 +77,11 @@ def found(of: Sources, text: str, portfolio: str | None = None, day: date | None
 
 def is_metric(name: str) -> bool:
     """Say whether a name is that of a metric, or of a column that reports quote."""
-    return name in BY_NAME or _quoted(name) is not None
+    return name in BY_NAME or quoted_in(name) is not None
 
 
-def _quoted(name: str) -> Table | None:
+def quoted_in(name: str) -> Table | None:
+    """Return the table with one row a session that has a figure of the report; None where none has it."""
     for table, quoted in QUOTED.items():
         if any(column.name == name for column in quoted) and len(TABLES[table].key) == 2:
             return TABLES[table]
@@ -147,7 +150,7 @@ def _metric_of(of: Sources, name: str, portfolio: str, day: date) -> list[Draft]
     if name in BY_NAME:
         rows = of.rows(derived.SAMPLE_SUFFICIENCY, portfolio, day, day, metric=name)
         return [cell(of, row, "value", title=f"{about(BY_NAME[name].label, portfolio, row['scope'])} on {day}") for row in rows]
-    table = _quoted(name)
+    table = quoted_in(name)
     assert table is not None
     found_row = of.row(table, portfolio, day)
     return [cell(of, found_row, name)] if found_row is not None else []

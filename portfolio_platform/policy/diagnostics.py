@@ -48,6 +48,7 @@ class CorrelationPolicy(Section):
     absorption_share: Fraction = 0.2
     turbulence_window: Count = 250
     turbulence_minimum: Count = 120
+    one_sided_window: Count = Field(10, description="sessions in which symbols have to stay on one side")
 
 
 class TurnoverPolicy(Section):
@@ -127,8 +128,8 @@ class GatePolicy(Section):
     coverage: Fraction = 0.95
     minimum: dict[str, int] = Field(
         default_factory=lambda: {
-            "template_drift": 60,
-            "template_share": 60,
+            "template_drift": 120,
+            "template_share": 120,
             "stack_ratio": 30,
             "correlation_score": 30,
             "effective_bets": 30,

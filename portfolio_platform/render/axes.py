@@ -41,10 +41,10 @@ def says(figure: "Figure", why: str) -> None:
     figure.text(0.5, 0.5, why, ha="center", va="center", color=SOFT, fontsize=10)
 
 
-def drawable(name: str) -> str:
+def drawable(name: str, longest: int = LONGEST_NAME) -> str:
     """Return a name from outside as the chart's font can draw it: one line, cut where it is long, a square for a strange letter."""
     text = one_line(name)
-    text = text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
     known = _letters()
     text = "".join(letter if ord(letter) in known else UNKNOWN for letter in text)
     # a legend leaves out what begins with an underscore
@@ -134,7 +134,7 @@ def numbers(days: Sequence[date]) -> Floats:
 def nothing_to_draw(days: Sequence[date], series: Sequence[Floats]) -> str:
     """Return why there is no line to draw, empty where there is one."""
     if not len(days):
-        return "No sessions yet: nothing to draw."
+        return "No sessions yet, or not computed for any: nothing to draw."
     if len(days) == 1:
         return f"One session so far ({days[0].isoformat()}): a line needs two."
     known = max((int(np.isfinite(values).sum()) for values in series), default=0)

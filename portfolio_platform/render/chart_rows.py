@@ -122,7 +122,7 @@ def _gates(home: Home, until: Until) -> dict[str, Data]:
 
 def _pnl(home: Home, until: Until) -> dict[str, Data]:
     rows = _read(home, derived.PNL_ATTRIBUTION, ("strategy", "total"), until)
-    sums = rows.group_by(["portfolio", "day", "strategy"]).aggregate([("total", "sum")])
+    sums = rows.group_by(["portfolio", "day", "strategy"]).aggregate([("total", "sum", pc.ScalarAggregateOptions(skip_nulls=False))])
     found: dict[str, Data] = {}
     for portfolio, days in _sessions(home, until).items():
         mine = _mine(sums, portfolio, until[portfolio])

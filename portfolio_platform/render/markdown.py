@@ -72,7 +72,7 @@ def _block(block: Block) -> Iterator[str]:
     yield f"## {md(block.title)}"
     yield md(" ".join(block.lead))
     for grid in block.grids:
-        yield f"{md(grid.caption)}:"
+        yield f"{md(grid.caption.rstrip('.'))}:"
         yield _grid(grid)
     if block.unknown:
         yield f"Not known: {' '.join(md(sentence) for sentence in block.unknown)}"

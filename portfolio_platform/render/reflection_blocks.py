@@ -99,7 +99,8 @@ def _told(found: PortfolioReflection, *, good: bool) -> str:
     """Return what is proven in the window, and beside it where the period's own profit or loss came from."""
     wanted = ("worked", "better") if good else ("failed", "worse")
     proven = [
-        f"{one_line(cluster.group)} ({_r(cluster.window)}, {_many(cluster.window.n, 'trade')})"
+        f"{one_line(cluster.group)} ({_r(cluster.window)}, {_many(cluster.window.n, 'trade')}"
+        f"{', a lead' if cluster.window.n < found.minimum_trades else ''})"
         for cluster in found.clusters
         if cluster.dimension != "portfolio" and (cluster.verdict == wanted[0] or cluster.deviation == wanted[1])
     ]

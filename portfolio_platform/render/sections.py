@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from portfolio_platform.monitor.alerts.sentences import shown_scope
 from portfolio_platform.monitor.report import Figure, PortfolioMonitorReport
 from portfolio_platform.render import exposure_sections as held
 from portfolio_platform.render import formats, words
@@ -49,7 +50,7 @@ def insufficient(report: PortfolioMonitorReport) -> Block:
         return Block("insufficient", "What the sample does not allow to say yet", (lead,), wide=True)
     rows = tuple(
         (
-            Cell(f"{one_line(found.label)}{f' ({one_line(found.scope)})' if found.scope else ''}", one_line(found.evidence_id)),
+            Cell(f"{one_line(found.label)}{_about(found.scope)}", one_line(found.evidence_id)),
             Cell(words.missing(found)),
             Cell(words.until(found)),
             Cell(words.reason(found.reason)),
@@ -60,10 +61,16 @@ def insufficient(report: PortfolioMonitorReport) -> Block:
     heads = columns("<Figure", "<Missing", "<Until there is enough", "<Why", "~<Gate")
     rest = sample.failed - len(rows)
     lead = f"{sample.failed:,} of {sample.failed + sample.passed:,} figures: they are shown, but nothing is recommended on them."
-    caption = f"{len(rows):,} of {sample.failed:,} gates that failed" + (
-        f"; {rest:,} more concern parts of the portfolio" if rest > 0 else ""
-    )
+    caption = f"{len(rows):,} of {sample.failed:,} gates that failed" + (f"; {rest:,} more are not listed" if rest > 0 else "")
     return Block("insufficient", "What the sample does not allow to say yet", (lead,), (), (Grid(caption, heads, rows),), wide=True)
+
+
+def _about(scope: str) -> str:
+    """Return what a gate is about; long scopes are keys whose parts may break at a line's end."""
+    if not scope:
+        return ""
+    shown = one_line(shown_scope(scope))
+    return f" ({shown.replace('_', ' ') if scope.count('/') > 1 else shown})"
 
 
 def follow_ups(report: PortfolioMonitorReport) -> tuple[tuple[str, str, str], ...]:
@@ -89,8 +96,8 @@ def sources(report: PortfolioMonitorReport) -> Iterator[Source]:
         for group in found.top:
             label = f"{one_line(found.dimension)} {one_line(group.group)} ({one_line(found.basis)})"
             yield Source(label, formats.exact(group.exposure), one_line(group.evidence_id))
-    for name, detail in report.details.items():
-        for row in detail.rows:
+    for name in report.details:
+        for row in report.rows(name):
             if row.get("of"):
                 of = one_line(str(row["of"]))
                 values = "; ".join(f"{key} {formats.exact(value)}" for key, value in row.items() if isinstance(value, float))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_MODES = 9
+MOST_MODES, FEWEST_BARS = 9, 4
 _GATE_LOOKS: dict[str, tuple[str, Style]] = {
     "census": (BLUE, "-"),
     "estimated": (VERMILION, DASHED),
@@ -133,8 +133,8 @@ def failures(found: Failures, figure: "Figure") -> None:
         )
     for place, mode in enumerate(shown):
         axes.text(mode.cases, place, f" {mode.cases}", va="center", fontsize=8.5, color=SOFT)
-    axes.set_yticks(places, [drawable(mode.mode.replace("_", " ")) for mode in shown])
-    axes.invert_yaxis()
+    axes.set_yticks(places, [drawable(mode.mode.replace("_", " "), 40) for mode in shown])
+    axes.set_ylim(max(len(shown), FEWEST_BARS) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(0.0, max(mode.cases for mode in shown) * 1.08)

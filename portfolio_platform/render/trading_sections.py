@@ -178,8 +178,9 @@ def idle(report: PortfolioMonitorReport) -> Block:
     if known(report, "idle", "missed_rate"):
         lead.append(f"{said(report, 'idle', 'missed')} of {said(report, 'idle', 'setups')} qualified setups were missed for capacity.")
     if known(report, "idle", "rejection_rate"):
+        intents = f"{said(report, 'idle', 'recent_intents')} intents" if known(report, "idle", "recent_intents") else "the recent intents"
         before = f"; {said(report, 'idle', 'rejection_baseline')} before" if known(report, "idle", "rejection_baseline") else ""
-        lead.append(f"{said(report, 'idle', 'rejection_rate')} of {said(report, 'idle', 'recent_intents')} intents were rejected{before}.")
+        lead.append(f"{said(report, 'idle', 'rejection_rate')} of {intents} were rejected{before}.")
     if not known(report, "idle", "idle"):
         found = words.figure_of(report, "idle", "idle")
         lead[0] = f"Idle capital is not known: {words.reason(found.reason) if found else 'it is not computed'}."
@@ -235,4 +236,4 @@ def calibration(report: PortfolioMonitorReport) -> Block:
         )
     elif known(report, "calibration", "n"):
         lead = [f"Calibration is not known: {words.reason(gap.reason) if gap else 'it is not computed'}."]
-    return diagnostic(report, "calibration", "Calibration", tuple(lead))
+    return diagnostic(report, "calibration", "Calibration", tuple(lead), wide=True)

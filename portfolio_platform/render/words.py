@@ -100,8 +100,9 @@ def _alerts(report: PortfolioMonitorReport) -> str:
         return "No alert fires."
     grave = [alert for alert in found if alert.severity == "critical"]
     first = grave or list(found)
-    told = "; ".join(one_line(alert.sentence).removesuffix(".") for alert in first[:NAMED])
-    more = f"; and {len(first) - NAMED} more" if len(first) > NAMED else ""
+    named = ([alert for alert in first if alert.gate_passed] or first)[:NAMED]
+    told = "; ".join(one_line(alert.sentence).removesuffix(".") for alert in named)
+    more = f"; and {len(first) - len(named)} more" if len(first) > len(named) else ""
     kind = "critical alert" if grave else "alert"
     rest = len(found) - len(first)
     others = f" {_many(rest, 'alert warns', 'alerts warn')}." if rest else ""
@@ -125,11 +126,8 @@ def _sufficiency(report: PortfolioMonitorReport) -> str:
 def missing(failure: GateFailure) -> str:
     """Return what a metric's sample is missing."""
     if failure.missing:
-        have = (
-            ""
-            if failure.sample_size is None or failure.required is None
-            else f": there are {failure.sample_size:,} of {failure.required:,}"
-        )
+        known = failure.sample_size is not None and failure.required is not None
+        have = f" ({failure.sample_size:,} of {failure.required:,})" if known else ""
         return f"{failure.missing:,} more {'observation' if failure.missing == 1 else 'observations'}{have}"
     return "not a matter of how many observations there are"
 
@@ -137,7 +135,7 @@ def missing(failure: GateFailure) -> str:
 def until(failure: GateFailure) -> str:
     """Return how long it is until there is enough at this rate."""
     if failure.sessions_until is None:
-        return "cannot be said: the window moves on" if failure.missing else "when the condition holds"
+        return "cannot be said" if failure.missing else "when the condition holds"
     return formats.how_long(failure.sessions_until)
 
 

@@ -99,6 +99,7 @@ def calibration(given: Resolved, portfolio: Int64, day: Int64, window: int = WIN
         brier = window_sums(missed, low, high) / n
     hit_low, hit_high = wilson(np.rint(window_sums(hit, low, high)), n)
     expected = np.stack((given.expected_hold_p50, given.expected_hold_p90, given.expected_mae, given.expected_mfe))
+    banded: Float64 = np.asarray(np.isfinite(expected).any(axis=0), np.float64)
     return Calibration(
         n=n,
         confidence=confidence,
@@ -107,7 +108,7 @@ def calibration(given: Resolved, portfolio: Int64, day: Int64, window: int = WIN
         hit_high=hit_high,
         gap=confidence - hit_rate,
         brier=brier,
-        banded=window_sums(np.isfinite(expected).any(axis=0).astype(np.float64), low, high).astype(np.int64),
+        banded=window_sums(banded, low, high).astype(np.int64),
         hold_below_p50=_share(given.hold <= expected[0], np.isfinite(given.hold) & np.isfinite(expected[0]), low, high),
         hold_below_p90=_share(given.hold <= expected[1], np.isfinite(given.hold) & np.isfinite(expected[1]), low, high),
         mae_below_p50=_share(given.mae <= expected[2], np.isfinite(given.mae) & np.isfinite(expected[2]), low, high),

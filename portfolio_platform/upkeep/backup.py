@@ -34,6 +34,7 @@ KEPT = (*(table for name, table in derived.TABLES.items() if name not in derived
 SETTINGS = ("clock.json", "span.json")
 SECRETS = "channels.toml"
 NOTE = "backup.json"
+ROWS_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _book(home: Home, target: Path, stack: ExitStack, report: Report) -> tuple[l
 
 
 def _table(home: Home, table: Table, target: Path, stack: ExitStack, report: Report) -> Iterator[Staged]:
-    """Stage a table of the lake, a month at a time; nothing where it has not been written."""
+    """Stage a table of the lake, a large one a month at a time; nothing where it has not been written."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -172,7 +173,7 @@ def _table(home: Home, table: Table, target: Path, stack: ExitStack, report: Rep
 def _months(home: Home, table: Table, names: list[str]) -> "Iterator[pa.Table]":
     import pyarrow.compute as pc
 
-    if not table.partition:
+    if not table.partition or home.lake.row_count(table) <= ROWS_AT_ONCE:
         yield home.lake.read(table, names)
         return
     months = pc.unique(home.lake.read(table, [table.partition])[table.partition]).to_pylist()

@@ -5,6 +5,7 @@ import gzip
 import json
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from portfolio_platform.home import Home
 from portfolio_platform.upkeep import archive
 
 ROWS_AT_ONCE = 200
+COMPRESSION = 3
+"""A sixth more bytes than at 6, in a third of the time: the lake is held still meanwhile."""
 
 
 def book_url(home: Home) -> str:
@@ -89,7 +92,10 @@ def dump(connection: Connection, table: Table, file: IO[bytes]) -> int:
     """Write a table's rows in the order of its key, compressed; return how many there are."""
     query = table.select().order_by(*table.primary_key.columns).execution_options(yield_per=ROWS_AT_ONCE)
     count = 0
-    with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as packed, connection.execute(query) as rows:
+    with (
+        gzip.GzipFile(fileobj=file, mode="wb", compresslevel=COMPRESSION, mtime=0, filename="") as packed,
+        connection.execute(query) as rows,
+    ):
         for row in rows:
             told = {name: _told(value) for name, value in row._mapping.items()}
             packed.write(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
@@ -100,16 +106,23 @@ def dump(connection: Connection, table: Table, file: IO[bytes]) -> int:
 def load(connection: Connection, table: Table, file: IO[bytes]) -> int:
     """Insert the rows that `dump` wrote; return how many there were. Raises `DataProblem` where a line cannot be read."""
     count, waiting = 0, list[dict[str, Any]]()
-    with gzip.GzipFile(fileobj=file, mode="rb") as packed:
-        for line in packed:
-            waiting.append(_row(line, table))
-            count += 1
-            if len(waiting) == ROWS_AT_ONCE:
-                connection.execute(table.insert(), waiting)
-                waiting.clear()
+    for line in _lines(table, file):
+        waiting.append(_row(line, table))
+        count += 1
+        if len(waiting) == ROWS_AT_ONCE:
+            connection.execute(table.insert(), waiting)
+            waiting.clear()
     if waiting:
         connection.execute(table.insert(), waiting)
     return count
+
+
+def _lines(table: Table, file: IO[bytes]) -> Iterator[bytes]:
+    try:
+        with gzip.GzipFile(fileobj=file, mode="rb") as packed:
+            yield from packed
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataProblem(f"the backup's rows of {table.name} cannot be unpacked: {error}") from error
 
 
 def _told(value: object) -> object:

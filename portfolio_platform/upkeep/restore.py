@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy.exc import IntegrityError
 
 from portfolio_platform import __version__
 from portfolio_platform.book import migrate, schema
@@ -59,20 +60,12 @@ def restore(path: Path, home: Home, report: Report = lambda text: None) -> Resto
     """
     _require_empty(home)
     with archive.verified(path, report) as opened:
-        manifest = opened.manifest
-        with _staged(home) as staging:
+        manifest, undo = opened.manifest, list[Callable[[], None]]()
+        with _staged(home, undo) as staging:
             report("the settings")
             _settings(opened, staging)
-            undo: list[Callable[[], None]] = []
-            try:
-                rows = _lake(opened, staging, undo, report)
-                rows |= _book(opened, staging, undo, report)
-            except BaseException:
-                for step in reversed(undo):
-                    step()
-                raise
-            finally:
-                staging.book.close()
+            rows = _lake(opened, staging, undo, report)
+            rows |= _book(opened, staging, undo, report)
     return Restored(home.root, manifest, rows, tuple(_notes(manifest, rows)))
 
 
@@ -87,8 +80,11 @@ def _require_empty(home: Home) -> None:
 
 
 @contextmanager
-def _staged(home: Home) -> Iterator[Home]:
-    """Hand out a home in a hidden folder, and move it to its place where nothing failed; take everything away where something did."""
+def _staged(home: Home, undo: list[Callable[[], None]]) -> Iterator[Home]:
+    """Hand out a home in a hidden folder, and move it to its place where nothing failed.
+
+    Where something did, take everything away: first what ``undo`` says was written elsewhere, then the folder.
+    """
     existed, folder = home.root.exists(), home.root / STAGING
     home.root.mkdir(parents=True, mode=0o700, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)  # of a restoration that was killed
@@ -100,6 +96,8 @@ def _staged(home: Home) -> Iterator[Home]:
             path.rename(home.root / path.name)
         folder.rmdir()
     except BaseException:
+        for step in reversed(undo):
+            step()
         shutil.rmtree(folder, ignore_errors=True)
         if not existed:
             shutil.rmtree(home.root, ignore_errors=True)
@@ -209,7 +207,10 @@ def _fill(connection: Connection, opened: Archive, report: Report) -> dict[str, 
         if member is None:
             raise DataProblem(f"the backup lacks the book's table {name}; take another one")
         report(f"restoring the book's {name}")
-        rows[name] = book_rows.load(connection, table, opened.open(member))
+        try:
+            rows[name] = book_rows.load(connection, table, opened.open(member))
+        except IntegrityError as error:
+            raise DataProblem(f"the backup's rows of {name} contradict each other or those before; take another one") from error
         if rows[name] != member.rows:
             raise DataProblem(f"the backup has {rows[name]:,} rows of {name}, its manifest says {member.rows or 0:,}; take another one")
     return rows

@@ -39,9 +39,7 @@ def test_an_import_of_signals_alone_leaves_the_ledger_alone_and_builds_what_read
     import_paths(sample_copy, [tmp_path / "signals.csv"])
     assert sample_copy.lake.largest(SIGNALS.table, "import_seq") == 2
     done = build_all(sample_copy)
-    assert {name: done[name].changed_from for name in ("ledger", "concentration", "drawdown")} == dict.fromkeys(
-        ("ledger", "concentration", "drawdown")
-    )
+    assert done["ledger"].changed_from is None and done["drawdown"].changed_from is None
     assert done["signals"].changed_from == date(2010, 12, 30)
     assert all(result.changed_from is None for result in build_all(sample_copy).values())
     reported = portfolio("report", "--portfolio", "core", "--home", str(sample_copy.root))

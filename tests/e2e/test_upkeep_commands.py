@@ -86,7 +86,7 @@ def documented() -> Iterator[tuple[str, list[str]]]:
         for block in re.findall(r"^```[a-z]*\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
                 for part in re.split(r"&&|\||;", line.partition(" #")[0]):
-                    found = re.search(r"(?:^|[\s/])portfolio\s+(.*)", part.strip())
+                    found = re.match(r"(?:\S*/)?portfolio\s+(.*)", part.strip())
                     if found and not line.lstrip().startswith("#"):
                         yield f"{path.name}: {part.strip()}", shlex.split(found[1])
 

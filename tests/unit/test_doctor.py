@@ -71,7 +71,7 @@ def test_a_home_that_others_may_read_is_a_warning(home: Home) -> None:
 @pytest.mark.parametrize(("free", "level"), [(50 << 20, "fail"), (500 << 20, "warn"), (5 << 30, "ok")])
 def test_a_full_disk_is_seen(home: Home, monkeypatch: pytest.MonkeyPatch, free: int, level: str) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage(1 << 40, 0, free))
+    monkeypatch.setattr(doctor.machine.shutil, "disk_usage", lambda path: usage(1 << 40, 0, free))
     assert found(home, "disk").level == level
 
 
@@ -129,7 +129,7 @@ def test_files_that_wait_in_the_inbox_are_named(home: Home) -> None:
 
 
 def test_many_small_files_are_a_hint_to_compact(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "MANY_FILES", -1000)
+    monkeypatch.setattr(doctor.data, "MANY_FILES", -1000)
     assert "fills 1" in found(filled, "lake files").state
 
 
@@ -221,5 +221,5 @@ def test_a_folder_of_the_working_directory_that_hides_ours_is_told(
 
 def test_a_read_only_home_fails(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     access: Callable[..., bool] = os.access
-    monkeypatch.setattr(doctor.os, "access", lambda path, mode: False if path == home.root else access(path, mode))
+    monkeypatch.setattr(doctor.machine.os, "access", lambda path, mode: False if path == home.root else access(path, mode))
     assert found(home, "home").level == "fail"

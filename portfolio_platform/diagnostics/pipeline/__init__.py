@@ -15,6 +15,7 @@ from portfolio_platform.diagnostics.pipeline import (
     failures,
     heat,
     idle,
+    one_sided,
     sufficiency,
     turnover,
 )
@@ -26,6 +27,7 @@ STAGES: tuple[Stage, ...] = (
     concentration.STAGE,
     drift.STAGE,
     correlation.STAGE,
+    one_sided.STAGE,
     drawdown.STAGE,
     turnover.STAGE,
     execution.STAGE,

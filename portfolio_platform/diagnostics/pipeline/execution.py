@@ -53,11 +53,7 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
     stored = _newest_rows(home, days, plan.first)
     read = _read(home, plan, _since(days, stored, plan.first))
     portfolios = tuple(sorted(pc.unique(days["portfolio"]).to_pylist()))
-    named = {
-        name
-        for table in (read.fills, read.trips, read.intents, stored)
-        for name in pc.unique(table["playbook"]).to_pylist()
-    }
+    named = {name for table in (read.fills, read.trips, read.intents, stored) for name in pc.unique(table["playbook"]).to_pylist()}
     keys = inputs.Keys(portfolios, tuple(sorted({inputs.ALL, *(name or "" for name in named)})))
     group, day = _asked(days, keys, plan.first)
     pooled = np.tile(np.array([name == inputs.ALL for name in keys.playbooks], np.bool_), len(portfolios))

@@ -18,6 +18,7 @@ from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.facts import BARS, CORPORATE_ACTIONS, SIGNALS, UNCLASSIFIED
 from portfolio_platform.lake.progress import Plan
 from portfolio_platform.ledger.fixed_point import to_floats
+from portfolio_platform.ledger.inputs import encode, factorize
 from portfolio_platform.policy.assigned import Assigned
 from portfolio_platform.policy.diagnostics import FailurePolicy
 from portfolio_platform.signals import bars as laying
@@ -89,10 +90,20 @@ def label(home: Home, policies: Assigned, plan: Plan) -> pa.Table:
 
 def _codes(rows: pa.Table, columns: Sequence[str]) -> tuple[labels.Int64, list[tuple[str, ...]]]:
     """Return the code of each row's values among those there are, sorted, and the values behind each code."""
-    listed = list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
-    names = sorted(set(listed))
-    places = {name: place for place, name in enumerate(names)}
-    return np.array([places[name] for name in listed], np.int64), names
+    parts = [encode(rows[name]) for name in columns]
+    combined = np.zeros(len(rows), np.int64)
+    for codes, names in parts:
+        combined = combined * max(len(names), 1) + codes
+    found, distinct = factorize(combined)
+    ordered = np.sort(distinct)
+    listed = []
+    for code in ordered.tolist():
+        values: list[str] = []
+        for _, names in reversed(parts):
+            code, place = divmod(code, len(names))
+            values.insert(0, names[place])
+        listed.append(tuple(values))
+    return np.searchsorted(ordered, distinct)[found], listed
 
 
 def _modes(trips: pa.Table, losses: pa.Table, listed: pa.Table, plan: Plan, policy: FailurePolicy) -> pa.Table:
@@ -116,6 +127,11 @@ def _modes(trips: pa.Table, losses: pa.Table, listed: pa.Table, plan: Plan, poli
     )
     first = int(np.searchsorted(days, to_number(plan.first)))
     found = d8.recurrence(d8.Closed(session(trips), strata_of), given, days.size, first, policy)
+    return _mode_rows(found, keys, [name for (name,) in symbols], listed, policy)
+
+
+def _mode_rows(found: d8.Recurrence, keys: list[tuple[str, ...]], symbols: list[str], listed: pa.Table, policy: FailurePolicy) -> pa.Table:
+    """Return `failure_modes` of a portfolio by session and key; ``listed`` are its sessions."""
     rows = {name: listed[name].combine_chunks().take(pa.array(found.session)) for name in ("day", "portfolio", "month")}
     for position, name in enumerate(KEY):
         rows[name] = named([key[position] for key in keys], found.key)
@@ -124,8 +140,9 @@ def _modes(trips: pa.Table, losses: pa.Table, listed: pa.Table, plan: Plan, poli
             rows[column.name] = number_column(getattr(found, column.name))
         elif column.kind == "integer":
             rows[column.name] = pa.array(getattr(found, column.name))
-    texts = {members: ", ".join(symbols[code][0] for code in members) for members in set(found.members)}
-    rows["members"] = pa.array([texts[members] for members in found.members], pa.string())
+    names = named(symbols, found.members.code)
+    sets = pa.ListArray.from_arrays(pa.array(found.members.start, pa.int32()), names)
+    rows["members"] = pc.binary_join(sets, ", ").take(pa.array(found.members.of_row))
     rows["recurring"] = pa.array(found.recurring)
     rows["window_start"] = listed["day"].combine_chunks().take(pa.array(np.maximum(found.session - policy.window + 1, 0)))
     rows["reason"] = _reason(found)
@@ -154,8 +171,13 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
     for portfolio in sorted(pc.unique(losses["portfolio"]).to_pylist()):
         mine = pc.field("portfolio") == portfolio
         parts.append(_modes(trips.filter(mine), losses.filter(mine), listed.filter(mine), plan, policies.of(portfolio).failures))
-    modes = pa.concat_tables(parts).combine_chunks().sort_by([(name, "ascending") for name in derived.FAILURE_MODES.key])
-    return {derived.FAILURE_LABELS: fresh, derived.FAILURE_MODES: modes}
+    return {derived.FAILURE_LABELS: fresh, derived.FAILURE_MODES: _by_day(parts)}
+
+
+def _by_day(parts: Sequence[pa.Table]) -> pa.Table:
+    """Return the rows of portfolios, which come by name and each in order, in one order."""
+    modes = pa.concat_tables(parts).combine_chunks()
+    return modes.take(pa.array(np.argsort(modes["day"].cast(pa.int32()).to_numpy(), kind="stable")))
 
 
 STAGE = Stage("failures", (derived.FAILURE_LABELS, derived.FAILURE_MODES), ("signals",), compute)

@@ -33,6 +33,7 @@ UPSTREAMS = (
     "drift",
     "data_quality",
     "correlation",
+    "one_sided",
     "drawdown",
     "turnover",
     "execution",

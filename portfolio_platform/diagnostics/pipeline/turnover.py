@@ -73,7 +73,7 @@ def _traded(home: Home, policies: Assigned, plan: Plan, spans: list[Span]) -> di
         (*FILL_COLUMNS, "order_id"),
         after_ts=end_of_day_ns(to_date(since - 1)),
         until_ts=end_of_day_ns(plan.until),
-        dictionaries=REPEATED,
+        dictionaries=(*REPEATED, "order_id"),
     )
     trips = home.lake.read(derived.ROUND_TRIPS, TRIP_COLUMNS, in_range, from_month=month)
     rates = home.lake.read(derived.CASH_BALANCES, ("portfolio", "day", "currency", "fx_rate"), in_range, from_month=month)

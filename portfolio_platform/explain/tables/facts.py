@@ -10,8 +10,8 @@ from portfolio_platform.explain.cells import QUIET, decimal
 from portfolio_platform.explain.shown import shown
 from portfolio_platform.explain.sources import Row, Sources
 from portfolio_platform.explain.tree import Draft, listing
-from portfolio_platform.lake.facts import BARS, CASH_FLOWS, FILLS, INTENTS, SIGNALS
 from portfolio_platform.lake.columns import Table
+from portfolio_platform.lake.facts import BARS, CASH_FLOWS, FILLS, INTENTS, SIGNALS
 
 
 def fact_line(of: Sources, row: Row) -> Draft:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from portfolio_platform.days import end_of_day_ns
-from portfolio_platform.explain.cells import by_size, cell, cells, explains, rows_of, same
+from portfolio_platform.explain.cells import by_session, by_size, cell, cells, earlier, explains, rows_of, same
 from portfolio_platform.explain.sources import Row, Sources
 from portfolio_platform.explain.tables.facts import fact_line, fact_lines
 from portfolio_platform.explain.tree import Draft, listing
@@ -47,17 +47,12 @@ def position_name(row: Row) -> str:
     return f"{row['strategy']} {row['symbol']}{quantity}"
 
 
-def day_of(row: Row) -> str:
-    """Return a row's day as text."""
-    return row.day.isoformat()
-
-
 @explains(derived.PORTFOLIO_EQUITY, EQUITY)
 def portfolio_equity(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """Equity is cash and positions; a return is equity against that of the session before."""
     portfolio, day = row.portfolio, row.day
     before = of.before(portfolio, day)
-    earlier = of.row(derived.PORTFOLIO_EQUITY, portfolio, before) if before else None
+    then = of.row(derived.PORTFOLIO_EQUITY, portfolio, before) if before else None
     if column == "equity":
         return cells(of, row, ("cash", "market_value"))
     if column == "cash":
@@ -69,17 +64,17 @@ def portfolio_equity(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     if column in VALUED or column in ("open_positions", "stale_positions", "stale_exposure"):
         return [rows_of(of, "positions", lambda: _positions(of, row, column), "market_value_base", position_name)]
     if column == "daily_return":
-        return [*same(of, earlier, "equity", "equity of the session before"), *cells(of, row, ("equity", "net_flow"))]
+        return [*earlier(of, then, "equity", "equity of the session before"), *cells(of, row, ("equity", "net_flow"))]
     if column == "unit_value":
-        return [*same(of, earlier, "unit_value", "unit value of the session before"), *cells(of, row, ("daily_return",))]
+        return [*earlier(of, then, "unit_value", "unit value of the session before"), *cells(of, row, ("daily_return",))]
     if column in ("net_flow", "weighted_flow"):
         after = of.since(portfolio, day)
         return [fact_lines(of, "flows", lambda: _movements(of, portfolio, FLOW_KINDS, after, day))]
     if column in ("volatility_60", "sharpe_60"):
         days = of.window(portfolio, day, 60)
         return [
-            rows_of(of, f"daily returns from {days[0]} to {day}",
-                    lambda: reversed(of.rows(derived.PORTFOLIO_EQUITY, portfolio, days[0], day)), "daily_return", day_of)
+            by_session(of, f"daily returns from {days[0]} to {day}",
+                    lambda: reversed(of.rows(derived.PORTFOLIO_EQUITY, portfolio, days[0], day)), "daily_return")
         ]  # fmt: skip
     return ()
 
@@ -237,7 +232,7 @@ def pnl_attribution(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     now = of.row(derived.LEDGER_SNAPSHOTS, row.portfolio, row.day, **key)
     then = of.row(derived.LEDGER_SNAPSHOTS, row.portfolio, before, **key) if before else None
     fills = fact_lines(of, "fills of the session", lambda: fills_of(of, row, after=of.since(row.portfolio, row.day)))
-    return [*same(of, now, own, "in this session"), *same(of, then, own, "in the session before"), fills]
+    return [*same(of, now, own, "in this session"), *earlier(of, then, own, "in the session before"), fills]
 
 
 def equity_of(of: Sources, portfolio: str, day: date, column: str = "equity", title: str = "") -> list[Draft]:

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from datetime import date
 
 from portfolio_platform.days import end_of_day_ns
-from portfolio_platform.explain.cells import cell, cells, explains, plain, rows_of
+from portfolio_platform.evidence.ids import Address
+from portfolio_platform.explain.cells import by_session, cell, cells, explains, plain, rows_of
 from portfolio_platform.explain.resolve import at_evidence_id, set_aside
 from portfolio_platform.explain.sources import Row, Sources
 from portfolio_platform.explain.tables.facts import fact_line, fact_lines
-from portfolio_platform.explain.tables.ledger import day_of, equity_of, fills_between, mark_bar
+from portfolio_platform.explain.tables.ledger import equity_of, fills_between, mark_bar
 from portfolio_platform.explain.tables.risk import policy_value
 from portfolio_platform.explain.tree import Draft, listing
-from portfolio_platform.evidence.ids import Address
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.facts import BARS, FILLS, INTENTS, QUARANTINE, SIGNALS, UNCLASSIFIED
 
@@ -25,8 +25,8 @@ IDLE = {
     "feasible_use": "setups a session x mean hold x mean risk / mean budget, at most 1 (Little's law)",
     "mean_hold": "mean number of closes that trades of the trade window were held over",
     "mean_risk": "mean risk granted over the trade window",
-    "rejection_rate": "rejected / intents of 10 sessions",
-    "rejection_baseline": "rejected / intents of the 60 sessions before",
+    "rejection_rate": "rejected / intents of the recent sessions",
+    "rejection_baseline": "rejected / intents of the sessions before those",
     "rejection_excess": "lower end of the rejection rate's interval - baseline",
 }
 OF_SETUPS = ("setups", "missed", "blocked", "not_taken", "opportunity_rate", "missed_rate", "missed_low", "missed_high")
@@ -38,9 +38,10 @@ def idle_capital(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     policy, portfolio, day = of.policy(row.portfolio).idle, row.portfolio, row.day
     if column in ("idle", "sessions"):
         days = of.window(portfolio, day, policy.window)
-        rows = of.rows(derived.PORTFOLIO_HEAT, portfolio, days[0], day)
+        counted = _counted(of, portfolio, days)
+        rows = [item for item in of.rows(derived.PORTFOLIO_HEAT, portfolio, days[0], day) if item.day in counted]
         words = "sessions in which the drawdown regime allows nothing new are left out"
-        return [rows_of(of, f"use of the cap from {days[0]} to {day}", lambda: reversed(rows), "use", day_of, words)]
+        return [by_session(of, f"use of the cap from {days[0]} to {day}", lambda: reversed(rows), "use", words)]
     if column == "idle_cash_pct":
         heat = of.row(derived.PORTFOLIO_HEAT, portfolio, day)
         reserved = [cell(of, heat, "reserved_risk", title="reserved risk")] if heat is not None else []
@@ -54,7 +55,11 @@ def idle_capital(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     if column == "mean_hold":
         days = of.window(portfolio, day, policy.trade_window)
         trips = of.rows(derived.ROUND_TRIPS, portfolio, days[0], day, method="flat_to_flat")
-        return [rows_of(of, "trades closed in the trade window", lambda: reversed(trips), "holding_seconds", lambda trip: str(trip["round_trip_id"]))]
+        return [
+            rows_of(
+                of, "trades closed in the trade window", lambda: reversed(trips), "holding_seconds", lambda trip: str(trip["round_trip_id"])
+            )
+        ]
     if column == "rejection_excess":
         return cells(of, row, ("rejection_low", "rejection_baseline"))
     return [_intents(of, row, column)]
@@ -65,11 +70,19 @@ def setups_of(of: Sources, row: Row) -> dict[str, list[Row]]:
     policy = of.policy(row.portfolio).idle
     days = of.window(row.portfolio, row.day, policy.window)
     after = of.since(row.portfolio, days[0])
-    found: dict[str, list[Row]] = {}
+    counted, found = _counted(of, row.portfolio, days), dict[str, list[Row]]()
     for signal in reversed(of.facts(SIGNALS, after=after, until=end_of_day_ns(row.day), portfolio=row.portfolio, purpose="policy")):
-        if signal["qualified"]:
+        session = next(day for day in days if day >= signal.day)
+        if signal["qualified"] and session in counted:
             found.setdefault(signal["setup_id"] or signal["signal_id"], []).append(signal)
     return found
+
+
+def _counted(of: Sources, portfolio: str, days: list[date]) -> set[date]:
+    """Return the sessions that are observations of the cap's use: there is a cap, and the drawdown regime allows something new."""
+    heats = of.rows(derived.PORTFOLIO_HEAT, portfolio, days[0], days[-1])
+    allowed = {row.day for row in of.rows(derived.DRAWDOWN_STATE, portfolio, days[0], days[-1]) if row["size_multiplier"] != 0.0}
+    return {row.day for row in heats if row["heat"] is not None and row.number("cap") > 0.0} & allowed
 
 
 def _setups(of: Sources, row: Row, *, only_missed: bool) -> list[Draft]:
@@ -79,7 +92,9 @@ def _setups(of: Sources, row: Row, *, only_missed: bool) -> list[Draft]:
         said = [str(signal[name]) for signal in signals for name in ("block_reason", "disposition") if signal[name]]
         if only_missed and not any(text.startswith(capacity) for text in said):
             continue
-        words = f"{signals[0]['strategy']} {signals[0]['direction']} {signals[0]['symbol']}: {', '.join(dict.fromkeys(said)) or 'nothing said'}"
+        words = (
+            f"{signals[0]['strategy']} {signals[0]['direction']} {signals[0]['symbol']}: {', '.join(dict.fromkeys(said)) or 'nothing said'}"
+        )
         lines.append(listing(f"setup {setup}", lambda mine=signals: [fact_line(of, signal) for signal in mine], words))  # type: ignore[misc]
     return lines
 
@@ -154,7 +169,11 @@ def trades_of(of: Sources, row: Row, column: str = "trades") -> list[Row]:
     """Return the closed trades that a key's cases are counted among, in the window or before it, the newest first."""
     span = _span(of, row, column)
     rows = of.rows(derived.TRIP_PROFILES, row.portfolio, *span) if span else []
-    mine = [trip for trip in rows if (trip["template"], trip["regime"] or UNCLASSIFIED, trip["direction"]) == (row["template"], row["regime"], row["side"])]
+    mine = [
+        trip
+        for trip in rows
+        if (trip["template"], trip["regime"] or UNCLASSIFIED, trip["direction"]) == (row["template"], row["regime"], row["side"])
+    ]
     return sorted(mine, key=lambda trip: (trip["day"], trip["round_trip_id"]), reverse=True)
 
 
@@ -176,8 +195,8 @@ def _signal(of: Sources, identity: str | None) -> list[Draft]:
 
 
 def _bars(of: Sources, symbol: str, after: int, until: int | None) -> Draft:
-    return fact_lines(of, f"bars of {symbol}", lambda: of.facts(BARS, after=after, until=until, symbol=symbol), "after the first moment, up to the last",
-                      newest=False)  # fmt: skip
+    words = "after the first moment, up to the last"
+    return fact_lines(of, f"bars of {symbol}", lambda: of.facts(BARS, after=after, until=until, symbol=symbol), words, newest=False)
 
 
 PROFILES = {
@@ -230,7 +249,7 @@ def _outcome_name(row: Row) -> str:
 def resolved_of(of: Sources, row: Row) -> list[Row]:
     """Return the signals that a record counts, the newest first."""
     equal = {name: row[name] for name in ("purpose", "template", "playbook")}
-    rows = of.rows(derived.SIGNAL_OUTCOMES, row.portfolio, date(1970, 1, 2), row.day, qualified=True, **equal)
+    rows = of.rows(derived.SIGNAL_OUTCOMES, row.portfolio, date.min, row.day, qualified=True, **equal)
     rows = [item for item in rows if item["outcome"] in ("target_hit", "stop_hit", "expired") and item["r_achieved"] is not None]
     rows = [item for item in rows if item["outcome_day"] <= row.day]
     for name in ("engine_version", "regime"):
@@ -245,7 +264,7 @@ def calibration(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     figures = cells(of, row, ("confidence", "hit_rate")) if column == "gap" else []
 
     def found() -> list[Row]:
-        rows = of.rows(derived.SIGNAL_OUTCOMES, row.portfolio, date(1970, 1, 2), row.day, qualified=True, purpose="policy")
+        rows = of.rows(derived.SIGNAL_OUTCOMES, row.portfolio, date.min, row.day, qualified=True, purpose="policy")
         start = row["window_start"] or row.day
         known = [item for item in rows if item["outcome_day"] is not None and start <= item["outcome_day"] <= row.day]
         return sorted((item for item in known if item["confidence"] is not None), key=lambda item: item["outcome_day"], reverse=True)

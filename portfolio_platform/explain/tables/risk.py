@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from portfolio_platform.days import end_of_day_ns
-from portfolio_platform.explain.cells import by_size, cell, cells, explains, plain, rows_of, same
+from portfolio_platform.explain.cells import by_session, by_size, cell, cells, explains, plain, rows_of, same
 from portfolio_platform.explain.sources import Row, Sources
 from portfolio_platform.explain.tables.facts import fact_lines
 from portfolio_platform.explain.tables.ledger import equity_of, fills_of, mark_bar, position_name, stop_fill
@@ -237,3 +237,28 @@ def concentration_drift(of: Sources, row: Row, column: str) -> Iterable[Draft]:
 def position_fills(of: Sources, row: Row) -> Draft:
     """Return the fills of a row's position."""
     return fact_lines(of, "fills of the position", lambda: fills_of(of, row))
+
+
+@explains(
+    derived.ONE_SIDED,
+    {
+        "long_symbols": "symbols whose net exposure over all strategies is above 0",
+        "short_symbols": "symbols whose net exposure over all strategies is below 0",
+        "lasting": "fewest symbols on the lasting side in any session of the window; 0 until the window is full",
+        "lasting_share": "smallest share of the symbols held on that side in any session of the window",
+    },
+)
+def one_sided(of: Sources, row: Row, column: str) -> Iterable[Draft]:
+    """One-sidedness is the sides of the symbols held, and how long they stayed so."""
+    if column in ("long_symbols", "short_symbols"):
+        sign = 1.0 if column == "long_symbols" else -1.0
+
+        def found() -> list[Row]:
+            groups = of.rows(derived.CONCENTRATION_GROUPS, row.portfolio, row.day, row.day, dimension="symbol", basis="gross")
+            return by_size((group for group in groups if group.number("net_exposure") * sign > 0.0), "net_exposure")
+
+        return [rows_of(of, "symbols on that side", found, "net_exposure", lambda group: str(group["group"]))]
+    days = of.window(row.portfolio, row.day, of.policy(row.portfolio).correlation.one_sided_window)
+    rows = of.rows(derived.ONE_SIDED, row.portfolio, days[0], row.day)
+    sides = [by_session(of, name.replace("_", " "), lambda: reversed(rows), name) for name in ("long_symbols", "short_symbols")]
+    return [*([plain(row, "side")] if row["side"] else []), *sides]

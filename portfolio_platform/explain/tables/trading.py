@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from portfolio_platform.days import end_of_day_ns, to_number
 from portfolio_platform.diagnostics import execution_inputs as inputs
-from portfolio_platform.explain.cells import by_size, cells, explains, plain, rows_of
+from portfolio_platform.explain.cells import by_session, by_size, cells, explains, plain, rows_of
 from portfolio_platform.explain.shown import number
 from portfolio_platform.explain.sources import Row, Sources
 from portfolio_platform.explain.tables.facts import fact_line, fact_lines
-from portfolio_platform.explain.tables.ledger import day_of, equity_of
+from portfolio_platform.explain.tables.ledger import equity_of
 from portfolio_platform.explain.tree import Draft, listing
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.facts import CORPORATE_ACTIONS, FILLS, INSTRUMENTS, INTENTS, PLAYBOOK_EXPECTATIONS
@@ -58,7 +58,7 @@ def turnover_metrics(of: Sources, row: Row, column: str) -> Iterable[Draft]:
             return [Draft("no session is in that window")]
         quoted = SUMMED.get(column, "fills")
         found = of.rows(derived.TURNOVER_METRICS, portfolio, days[0], days[-1])
-        return [rows_of(of, f"{len(days)} sessions from {days[0]} to {days[-1]}", lambda: reversed(found), quoted, day_of)]
+        return [by_session(of, f"{len(days)} sessions from {days[0]} to {days[-1]}", lambda: reversed(found), quoted)]
     if column in BY_SYMBOL:
         churned = by_size(of.rows(derived.SYMBOL_CHURN, portfolio, day, day), "traded")
         return [rows_of(of, "by symbol", lambda: churned, BY_SYMBOL[column], lambda item: str(item["symbol"]))]
@@ -109,7 +109,9 @@ def _bought_and_sold(of: Sources, fills: list[Row]) -> list[Draft]:
     for side, title in (("buy", "bought"), ("sell", "sold")):
         mine = [fill for fill in fills if fill["side"] == side]
         total = sum(float(fill["quantity"] * fill["price"]) * multiplier.get(fill["symbol"], 1.0) for fill in mine)
-        found.append(Draft(title, total, number(total, "currency"), f"quantity x price x multiplier of {len(mine)} fills, in their currency"))
+        found.append(
+            Draft(title, total, number(total, "currency"), f"quantity x price x multiplier of {len(mine)} fills, in their currency")
+        )
     return found
 
 
@@ -154,7 +156,9 @@ def _observed(of: Sources, row: Row) -> Draft:
     if row["window_start"] is None or not row["n"]:
         return Draft("no observation is in the window")
     if measure in OF_TRIP:
-        return rows_of(of, "round trips of the window", lambda: trips_of(of, row), OF_TRIP[measure], lambda trip: str(trip["round_trip_id"]))
+        return rows_of(
+            of, "round trips of the window", lambda: trips_of(of, row), OF_TRIP[measure], lambda trip: str(trip["round_trip_id"])
+        )
     return listing(f"{'intents' if measure == 'fill_ratio' else 'entry orders'} of the window", lambda: _order_lines(of, row))
 
 
@@ -163,7 +167,12 @@ def trips_of(of: Sources, row: Row) -> list[Row]:
     column = OF_TRIP[row["measure"]]
     rows = of.rows(derived.TRIP_PROFILES, row.portfolio, row["window_start"], row.day)
     mine = [trip for trip in rows if row["playbook"] in (inputs.ALL, trip["playbook"]) and trip[column] is not None]
-    return sorted(mine, key=lambda trip: (trip["day"], trip["closed_at"], trip["round_trip_id"]), reverse=True)[: row["n"]]
+    return sorted(mine, key=lambda trip: (trip["day"], trip["closed_at"], *_as_in_ledger(trip["round_trip_id"])), reverse=True)[: row["n"]]
+
+
+def _as_in_ledger(identity: str) -> tuple[int, str]:
+    """Return what the ledger orders rows of one moment by: shorter ids come first."""
+    return len(identity), identity
 
 
 def observed_orders(of: Sources, row: Row) -> list[tuple[Row, float]]:
@@ -193,7 +202,7 @@ def observed_orders(of: Sources, row: Row) -> list[tuple[Row, float]]:
         for at, item, each in zip(day.tolist(), named, value.tolist(), strict=True)
         if first <= at <= last and np.isfinite(each) and row["playbook"] in (inputs.ALL, item["playbook"] or "")
     ]
-    found.sort(key=lambda entry: (entry[0], entry[1]["ts"], entry[1]["row_id"]), reverse=True)
+    found.sort(key=lambda entry: (entry[0], entry[1]["ts"], *_as_in_ledger(entry[1]["row_id"])), reverse=True)
     return [(item, each) for _, item, each in found[: row["n"]]]
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import date
 
 from portfolio_platform.evidence.catalogue import BY_NAME
-from portfolio_platform.explain.cells import by_size, cell, cells, explains, plain, rows_of, same
+from portfolio_platform.explain.cells import by_session, by_size, cell, cells, earlier, explains, plain, rows_of
 from portfolio_platform.explain.resolve import at_evidence_id
 from portfolio_platform.explain.sources import Row, Sources
-from portfolio_platform.explain.tables.ledger import day_of, equity_of, position_name
+from portfolio_platform.explain.tables.ledger import equity_of, position_name
 from portfolio_platform.explain.tables.risk import lot_name, policy_value
 from portfolio_platform.explain.tree import Draft, listing
 from portfolio_platform.lake import derived
@@ -38,11 +38,13 @@ def drawdown_state(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """A drawdown is the unit value against its highest, a regime what the policy makes of it."""
     portfolio, day = row.portfolio, row.day
     before = of.before(portfolio, day)
-    earlier = of.row(derived.DRAWDOWN_STATE, portfolio, before) if before else None
+    was = of.row(derived.DRAWDOWN_STATE, portfolio, before) if before else None
     if column == "drawdown":
         return cells(of, row, ("unit_value", "high_water_mark"))
     if column == "control_drawdown":
-        return cells(of, row, ("unit_value", "control_high_water_mark" if row["control_high_water_mark"] is not None else "high_water_mark"))
+        return cells(
+            of, row, ("unit_value", "control_high_water_mark" if row["control_high_water_mark"] is not None else "high_water_mark")
+        )
     if column in ("high_water_mark", "under_water_days"):
         return _mark(of, row)
     if column == "unit_value":
@@ -50,22 +52,25 @@ def drawdown_state(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     if column == "acceleration":
         return cells(of, row, ("velocity_5", "velocity_20"))
     if column in REGIME_WORDS:
-        rules = [policy_value(of, portfolio, f"drawdown.regime.{name}", value) for name, value in of.policy(portfolio).drawdown.regime.model_dump().items()]
-        then = same(of, earlier, "regime", "regime of the session before")
+        rules = [
+            policy_value(of, portfolio, f"drawdown.regime.{name}", value)
+            for name, value in of.policy(portfolio).drawdown.regime.model_dump().items()
+        ]
+        then = earlier(of, was, "regime", "regime of the session before")
         said = [plain(row, "transition")] if row["transition"] else [Draft("no transition in this session")]
         return [*said, *then, *cells(of, row, ("control_drawdown", "z_5")), listing("the policy's thresholds", lambda: rules)]
     if column in SPANS:
         return _span(of, row, column)
     if column in LONG:
         return _long(of, row, column)
-    return same(of, earlier, column, f"{column.replace('_', ' ')} of the session before")
+    return earlier(of, was, column, f"{column.replace('_', ' ')} of the session before")
 
 
 def _mark(of: Sources, row: Row) -> list[Draft]:
     """Return the session of the high-water mark, and what came after it."""
     days = of.window(row.portfolio, row.day, row["under_water_days"] + 1)
     since = of.rows(derived.PORTFOLIO_EQUITY, row.portfolio, days[0], row.day)
-    after = rows_of(of, f"unit values since, {len(since) - 1} sessions", lambda: reversed(since[1:]), "unit_value", day_of)
+    after = by_session(of, f"unit values since, {len(since) - 1} sessions", lambda: reversed(since[1:]), "unit_value")
     return [cell(of, since[0], "unit_value", title=f"unit value on {days[0]}, the mark, or the start of 1 where that is higher"), after]
 
 
@@ -83,7 +88,7 @@ def _long(of: Sources, row: Row, column: str) -> list[Draft]:
     days = of.window(row.portfolio, row.day, size + (column == "mdd_severity"))
     rows = of.rows(derived.DRAWDOWN_STATE, row.portfolio, days[0], row.day)
     chosen = by_size(rows, "drawdown") if quoted == "drawdown" else rows
-    return [rows_of(of, f"{quoted.replace('_', ' ')}s from {days[0]} to {row.day}", lambda: chosen, quoted, day_of)]
+    return [by_session(of, f"{quoted.replace('_', ' ')}s from {days[0]} to {row.day}", lambda: chosen, quoted)]
 
 
 STACKING = {
@@ -178,14 +183,13 @@ def sample_sufficiency(of: Sources, row: Row, column: str) -> Iterable[Draft]:
 
 def _signals(of: Sources, row: Row) -> list[Draft]:
     """Return what the gates for capital and skill count: resolved signals, or daily returns."""
+    days = of.days(row.portfolio)
     if row["metric"] == "skill_gate":
-        days = of.days(row.portfolio)
-        return [rows_of(of, "daily returns since the start", lambda: reversed(of.rows(derived.PORTFOLIO_EQUITY, row.portfolio, days[0], row.day)),
-                        "daily_return", day_of)]  # fmt: skip
+        sessions = of.rows(derived.PORTFOLIO_EQUITY, row.portfolio, days[0], row.day)
+        return [by_session(of, "daily returns since the start", lambda: reversed(sessions), "daily_return")]
 
     def found() -> list[Row]:
-        first = of.days(row.portfolio)[0]
-        rows = of.rows(derived.SIGNAL_OUTCOMES, row.portfolio, min(first, date(1970, 1, 1)), row.day, qualified=True, purpose="policy")
+        rows = of.rows(derived.SIGNAL_OUTCOMES, row.portfolio, date.min, row.day, qualified=True, purpose="policy")
         known = [item for item in rows if item["outcome_day"] is not None and item["outcome_day"] <= row.day]
         return sorted(known, key=lambda item: item["outcome_day"], reverse=True)
 

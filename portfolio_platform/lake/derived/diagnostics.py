@@ -94,7 +94,7 @@ DATA_QUALITY = Table(
         of("day", "last_seen", "newest day of its rows for the portfolio's symbols; null where it has none yet"),
         of("integer", "late_sessions", "sessions without a row where the source used to have one each session", "sessions"),
         of("text", "late_symbols", "the symbols that are late, sorted, joined by a comma and a space"),
-        of("integer", "new_versions", "engine versions heard of for the first time, after the source's first day; null but for signals", "versions"),
+        of("integer", "new_versions", "engine versions first heard of, after the source's first day; null but for signals", "versions"),
         of("text", "new_version_names", "their names, sorted, joined by a comma and a space"),
         of("integer", "set_aside", "rows of this session in quarantine", "rows"),
         of("integer", "set_aside_to_date", "rows in quarantine up to this session, those without a day included", "rows"),
@@ -264,6 +264,23 @@ CORRELATION_BUCKETS = Table(
         MONTH,
     ),
     ("day", "portfolio", "bucket"),
+    "month",
+)
+
+ONE_SIDED = Table(
+    "one_sided",
+    "Symbols held on one side together, for each session, and how many stayed so in every session of the policy's one_sided_window.",
+    (
+        DAY,
+        PORTFOLIO,
+        of("integer", "long_symbols", "symbols held long, net of all strategies", "symbols"),
+        of("integer", "short_symbols", "symbols held short, net of all strategies", "symbols"),
+        of("integer", "lasting", "symbols on one side in the window's weakest session; 0 until the window is full", "symbols"),
+        number("lasting_share", "smallest share of the symbols held that were on that side", "fraction of symbols"),
+        of("text", "side", "that side: long or short; empty where neither lasted"),
+        MONTH,
+    ),
+    ("day", "portfolio"),
     "month",
 )
 

@@ -32,7 +32,7 @@ BUILT = "recommendations"
 SESSION_COLUMNS = ("portfolio", "day", "unit_value", "equity", "net_flow", "daily_return")
 TRIP_COLUMNS = ("round_trip_id", "portfolio", "day", "closed_at", "symbol", "template", "playbook", "regime", "signal_id", "r", "net_pnl")
 FIRED_COLUMNS = ("portfolio", "day", "alert_id", "rule", "scope", "severity")
-FIRING_COLUMNS = ("portfolio", "day", "rule", "scope", "sentence", "evidence_ids", "sample_size", "required", "gate_passed")
+FIRING_COLUMNS = ("portfolio", "day", "rule", "scope", "severity", "sentence", "evidence_ids", "sample_size", "required", "gate_passed")
 RECOMMENDED_COLUMNS = ("portfolio", "day", "recommendation_id", "status", "mode", "monitor_only", "supersedes", "content")
 READ: tuple[Table, ...] = (
     *(derived.PORTFOLIO_EQUITY, derived.DRAWDOWN_STATE, derived.TRIP_PROFILES, derived.SIGNAL_OUTCOMES, derived.ALERT_STATES),

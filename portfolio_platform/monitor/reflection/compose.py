@@ -28,7 +28,6 @@ def compose(history: History, period: Period, policy: Policy, *, mode: str, base
     measured, covered = drift.expected(history, last), drift.coverage(history, last)
     crowds, failing = drift.crowding(history, period.start, period.end), drift.failures(history, span)
     alerts = retrospect(history.portfolio, history.sessions, history.fired, span, rules, least)
-    crowding_rule = policy.alerts.rules.get(playbooks.CROWDING)
     findings = playbooks.ranked(
         (
             *playbooks.of_clusters(of_policy, least),
@@ -36,7 +35,7 @@ def compose(history: History, period: Period, policy: Policy, *, mode: str, base
             *playbooks.of_calibration(covered, least),
             *playbooks.of_failures(failing, policy),
             *playbooks.of_firing(history, span),
-            *playbooks.of_crowding(crowds, span.sessions, crowding_rule.warning if crowding_rule else None),
+            *playbooks.of_crowding(crowds, span.sessions, policy.alerts.rules.get(playbooks.CROWDING)),
             *playbooks.of_alerts(alerts, least),
         )
     )

@@ -19,11 +19,13 @@ calibration    stated confidence above the interval of what came true           
                below it                                                               hold
 failure_mode   recurs, and did not before the period                                  research_experiment
                recurs still                                                           replan
-allocation     template_drift or playbook_share fires at the end or half the period   policy_adjust
+allocation     template_drift or playbook_share fires at the end or half the period   replan; where
+                                                                                      critical, policy_adjust
 capital        idle_capital or rejection_spike does                                   replan
 turnover       fills_rate or round_trip_rate does                                     replan
                (each where its gate passed, else hold: insufficient_sample)
-crowding       the alert crowding fired on half of the sessions or more               policy_adjust
+crowding       a crowd of the rule's warning size on half of the sessions or more     replan; of its
+                                                                                      critical size, policy_adjust
 alerts         a rule's alerts come true less often than chance, interval and all     policy_adjust
                more often                                                             hold (worked)
 =============  =====================================================================  =====================
@@ -49,10 +51,12 @@ from portfolio_platform.monitor.reflection.model import (
     RuleRecord,
     Subject,
 )
+from portfolio_platform.policy.alerts import Rule
 from portfolio_platform.policy.model import Policy
 
 ORDER: tuple[Action, ...] = ("policy_adjust", "replan", "research_experiment", "hold")
 FIRING: dict[str, tuple[Subject, Action]] = {
+    # the rules whose alerts are findings: what they are about, and what a critical one asks for
     "template_drift": ("allocation", "policy_adjust"),
     "playbook_share": ("allocation", "policy_adjust"),
     "idle_capital": ("capital", "replan"),
@@ -96,7 +100,8 @@ def of_execution(rows: Sequence[Expected], policy: Policy) -> Iterator[Finding]:
         metric = METRICS.get(row.measure)
         if row.playbook == "all" or metric is None or not row.drift or row.n < policy.gates.minimum.get(metric, 1):
             continue
-        limits = [rule.warning for rule in policy.alerts.rules.values() if rule.metric == metric and rule.warning is not None]
+        enabled = (rule for rule in policy.alerts.rules.values() if rule.enabled and rule.metric == metric)
+        limits = [rule.warning for rule in enabled if rule.warning is not None]
         if limits and row.drift < min(limits):
             continue
         yield Finding(
@@ -158,7 +163,8 @@ def of_firing(history: History, span: Span) -> Iterator[Finding]:
         newest = found[-1]
         if newest["day"] != last and 2 * len(found) < span.sessions:
             continue
-        about, action = FIRING[rule]
+        about, gravest = FIRING[rule]
+        action: Action = gravest if newest["severity"] == "critical" else "replan"
         enough = bool(newest["gate_passed"])
         yield Finding(
             about=about,
@@ -172,16 +178,17 @@ def of_firing(history: History, span: Span) -> Iterator[Finding]:
         )
 
 
-def of_crowding(crowds: Sequence[Crowd], sessions: int, limit: float | None) -> Iterator[Finding]:
-    """Yield a finding for each crowd as large as the rule's limit on half of the period's sessions or more."""
+def of_crowding(crowds: Sequence[Crowd], sessions: int, rule: Rule | None) -> Iterator[Finding]:
+    """Yield a finding for each crowd as large as the rule's warning on half of the period's sessions or more."""
     for crowd in crowds:
-        if limit is None or crowd.strategies < limit or 2 * crowd.sessions < sessions:
+        if rule is None or rule.warning is None or crowd.strategies < rule.warning or 2 * crowd.sessions < sessions:
             continue
+        grave = rule.critical is not None and crowd.strategies >= rule.critical
         yield Finding(
             about="crowding",
             subject=f"{crowd.kind}/{crowd.group}/{crowd.side}",
             verdict="deviates",
-            action="policy_adjust",
+            action="policy_adjust" if grave else "replan",
             n=crowd.sessions,
             required=1,
             sentence=say.of_crowd(crowd, sessions),

@@ -50,10 +50,7 @@ def further_loss(unit_value: Float64, horizon: int, threshold: float) -> tuple[I
 
 
 def retrospect(portfolio: str, sessions: Sessions, fired: Fired, span: Span, policy: ReflectionPolicy, minimum: int) -> Retrospect:
-    """Return how alerts turned out, from facts up to the period's end.
-
-    Raises nothing: an alert on a day that is no session is not judged.
-    """
+    """Return how alerts turned out, from facts up to the period's end; an alert on a day that is no session is not judged."""
     day, horizon = sessions.day[: span.end], policy.alert_horizon
     decided, worst = further_loss(sessions.unit_value[: span.end], horizon, policy.alert_drawdown)
     came = worst >= policy.alert_drawdown

@@ -127,6 +127,6 @@ def why(action: Action, findings: Sequence[Finding]) -> str:
         thin = sum(finding.verdict == "insufficient_sample" for finding in findings)
         few = f"; of {thin} the sample does not suffice" if thin else ""
         return f"Hold: nothing that was found is sure enough to change anything{few}."
-    names = [finding.subject for finding in findings[:NAMED]]
-    more = f" and {len(findings) - NAMED} more" if len(findings) > NAMED else ""
-    return f"{DONE[action]}: {', '.join(names)}{more}."
+    names = list(dict.fromkeys(f"{finding.subject} ({finding.about.replace('_', ' ')})" for finding in findings))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{DONE[action]}: {', '.join(names[:NAMED])}{more}."

@@ -71,3 +71,34 @@ def test_a_null_says_why() -> None:
 def test_a_mark_that_is_not_todays_bar_is_called_approximate() -> None:
     assert formats.mark(position(mark=10.0)) == "10.0000"
     assert formats.mark(position(mark=10.0, mark_source="fill", mark_age=6)) == "10.0000 (≈ last fill), 6 sessions old"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.8, "fraction", "80.0 %"),
+        (0.8, "fraction of cap", "80.0 %"),
+        (34223.4, "base currency", "34,223 USD"),
+        (3.0, "count", "3"),
+        (0.0123, "probability", "0.0123"),
+        (-2.25, "bps", "−2.2 bps"),
+        (6.5, "bars", "6.5 bars"),
+        (60.0, "s", "60.00 s"),
+        (None, "bars", "–"),
+    ],
+)
+def test_a_number_of_an_alert_is_written_in_its_unit(value: float | None, unit: str, text: str) -> None:
+    assert formats.measured(value, unit, "USD") == text
+
+
+def test_a_move_has_a_sign_and_a_share_moves_in_points() -> None:
+    assert [formats.moved(value, "fraction") for value in (0.046, -0.02, 0.0, None)] == ["+4.6 pp", "−2.0 pp", "=", "–"]
+    assert formats.moved(-0.0748, "1") == "−0.07" and formats.moved(1e-9, "1") == "="
+
+
+@pytest.mark.parametrize(
+    ("sessions", "text"),
+    [(0.2, "about 1 session"), (57.2, "about 58 sessions"), (623.19, "about 2.5 years"), (22739.0, "about 90 years"), (None, "–")],
+)
+def test_a_long_wait_is_told_in_years(sessions: float | None, text: str) -> None:
+    assert formats.how_long(sessions) == text

@@ -47,12 +47,8 @@ def test_a_sparkline_scales_and_leaves_gaps() -> None:
 def test_dimensions_that_are_null_as_a_whole_share_one_sentence() -> None:
     """Six dimensions of eight figures each once said "stale_mark" forty-eight times."""
     report = factory.report()
-    dark = tuple(
-        part.model_copy(
-            update={"figures": tuple(figure.model_copy(update={"value": None, "reason": "stale_mark"}) for figure in part.figures)}
-        )
-        for part in report.concentration
-    )
+    names = ("effective_n", "cr1", "hhi")
+    null = factory.section("concentration_metrics", dict.fromkeys(names), reason="stale_mark")
+    dark = tuple(part.model_copy(update={"section": null}) for part in report.concentration)
     found = words.concentration_not_known(report.model_copy(update={"concentration": dark}))
-    names = ", ".join(part.dimension for part in report.concentration)
-    assert found == (f"Concentration by {names}: a position's mark is stale.",)
+    assert found == ("Concentration by symbol, template, symbol (risk): a position's mark is stale.",)

@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import io
 import json
@@ -17,18 +18,21 @@ from portfolio_platform.book.store import Book
 from portfolio_platform.errors import DataProblem, PortfolioError, WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.lake.facts import FILLS
+from portfolio_platform.sources.pipeline import import_paths
 from portfolio_platform.upkeep import book_rows
 from portfolio_platform.upkeep.archive import version_key
 from portfolio_platform.upkeep.backup import back_up
 from portfolio_platform.upkeep.restore import restore
+from tests.conftest import copied
+from tests.e2e.running import fill, fills
 
 
 @pytest.fixture(scope="module")
 def made(small: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The backup of the small home; tests only read it."""
-    path = tmp_path_factory.mktemp("made") / "b.tar"
-    back_up(small, path)
-    return path
+    folder = tmp_path_factory.mktemp("made")
+    back_up(copied(small, folder / "home"), folder / "b.tar")
+    return folder / "b.tar"
 
 
 def rewritten(made: Path, path: Path, change: Callable[[dict[str, bytes]], None], *, reseal: bool = False) -> Path:
@@ -78,6 +82,22 @@ def test_what_was_backed_up_is_there_again(made: Path, small: Home, tmp_path: Pa
         text = connection.execute(schema.annotations.select()).one().text
     assert verdict.ok and verdict.head.hash == done.manifest.chain_head and text == "größer — und fein"
     assert new.inbox.is_dir() and not (new.root / ".restoring").exists()
+
+
+def test_a_table_too_large_to_be_read_at_once_loses_no_row(small: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from portfolio_platform.upkeep import backup
+    from portfolio_platform.upkeep import restore as restoring
+
+    home = copied(small, tmp_path / "home")
+    (tmp_path / "fills.csv").write_text(fills(*(fill(number, ts=f"2010-{number - 9:02d}-02T10:00:00Z") for number in range(10, 14))))
+    import_paths(home, [tmp_path / "fills.csv"])
+    monkeypatch.setattr(backup, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(restoring, "ROWS_AT_ONCE", 3)
+    back_up(home, tmp_path / "b.tar")
+    done = restore(tmp_path / "b.tar", Home(tmp_path / "new"))
+    assert done.rows["fills"] == 10
+    by_id = home.lake.read(FILLS.table).sort_by("row_id")
+    assert Home(tmp_path / "new").lake.read(FILLS.table).sort_by("row_id").equals(by_id)
 
 
 def test_a_home_may_be_restored_into_an_empty_folder_and_into_no_other(made: Path, tmp_path: Path):
@@ -168,8 +188,6 @@ def test_a_link_in_the_place_of_a_file_is_refused(made: Path, tmp_path: Path):
 
 
 def test_a_log_that_was_written_anew_is_refused_though_every_hash_of_the_file_is_right(small: Home, tmp_path: Path):
-    from tests.conftest import copied
-
     home = copied(small, tmp_path / "forged")
     with home.book.writing() as connection:
         connection.execute(update(schema.annotations).values(text="other"))
@@ -178,9 +196,25 @@ def test_a_log_that_was_written_anew_is_refused_though_every_hash_of_the_file_is
     refused(tmp_path / "x.tar", tmp_path, "differ from its log")
 
 
-def test_a_book_of_an_older_version_is_restored_and_brought_to_this_one(small: Home, tmp_path: Path):
-    from tests.conftest import copied
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        (lambda packed: b"no gzip", "cannot be unpacked"),
+        (lambda packed: packed[:-9], "cannot be unpacked"),
+        (lambda packed: gzip.compress(gzip.decompress(packed) * 2), "contradict each other"),
+        (lambda packed: gzip.compress(b"[]\n"), "cannot be read"),
+        (lambda packed: gzip.compress(b'{"seq":1}\n'), "other columns"),
+        (lambda packed: gzip.compress(b""), r"0 rows of events|FOREIGN KEY|contradict"),
+    ],
+    ids=["no-gzip", "cut", "twice", "list", "columns", "empty"],
+)
+def test_rows_that_cannot_be_are_refused_though_every_hash_of_the_file_is_right(made: Path, tmp_path: Path, rows, match: str):
+    name = "book/events.jsonl.gz"
+    path = rewritten(made, tmp_path / "x.tar", lambda files: files.update({name: rows(files[name])}), reseal=True)
+    refused(path, tmp_path, match)
 
+
+def test_a_book_of_an_older_version_is_restored_and_brought_to_this_one(small: Home, tmp_path: Path):
     home = copied(small, tmp_path / "old")
     (home.root / "book.sqlite").unlink()
     migrate.upgrade(sqlite_url(home.root / "book.sqlite"), to="0001")
@@ -209,8 +243,6 @@ def test_a_book_goes_from_sqlite_to_postgres_and_back_to_the_last_byte(made: Pat
 def test_a_postgres_that_holds_a_book_is_not_touched_and_one_that_fails_is_left_empty(
     made: Path, small: Home, tmp_path: Path, database: str
 ):
-    from tests.conftest import copied
-
     home = copied(small, tmp_path / "forged")
     with home.book.writing() as connection:
         connection.execute(update(schema.annotations).values(text="other"))
@@ -229,8 +261,6 @@ def test_a_postgres_that_holds_a_book_is_not_touched_and_one_that_fails_is_left_
 
 
 def test_a_lake_elsewhere_is_filled_only_where_it_is_empty_and_emptied_where_the_rest_fails(made: Path, small: Home, tmp_path: Path):
-    from tests.conftest import copied
-
     elsewhere = str(tmp_path / "elsewhere")
     home = copied(small, tmp_path / "forged")
     with home.book.writing() as connection:

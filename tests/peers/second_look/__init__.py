@@ -1,0 +1,1 @@
+"""A second, independent computation of the diagnostics: plain, slow, from the raw files and the specification alone."""
