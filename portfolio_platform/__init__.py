@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from portfolio_platform.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from portfolio_platform.notebook import Platform
-
-__version__ = "0.2.0"
 
 
 def open(home: "Path | str | None" = None) -> "Platform":

@@ -11,7 +11,7 @@ import dagster as dg
 # Dagster's half million objects live as long as the process: no later collection need look at them again
 gc.freeze()
 
-from assets import checks, diagnostics, ledger, monitor, signals
+from assets import checks, diagnostics, ledger, monitor, reflections, signals
 from portfolio_platform.home import Home
 from resources.platform import Platform
 from sensors import breaches, inbox, jobs, operator_jobs, operators, schedules
@@ -28,6 +28,8 @@ def build_definitions(home: Home | None = None) -> dg.Definitions:
         monitor.day_inputs(partitions),
         monitor.build_monitor_reports(partitions),
         monitor.build_recommendations(partitions),
+        reflections.build_weekly_reflections(chosen),
+        reflections.build_monthly_reflections(chosen),
     ]
     return dg.Definitions(
         assets=[*ledger.ASSETS, *signals.ASSETS, *diagnostics.ASSETS, monitor.alerts, *daily],
@@ -35,6 +37,8 @@ def build_definitions(home: Home | None = None) -> dg.Definitions:
         jobs=[*jobs.build_jobs(), *operator_jobs.build_operator_jobs(), operators.deliver_alerts],
         schedules=[
             schedules.daily_monitor_schedule,
+            schedules.weekly_reflection_schedule,
+            schedules.monthly_reflection_schedule,
         ],
         sensors=[
             inbox.inbox_sensor,

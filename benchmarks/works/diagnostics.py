@@ -38,6 +38,7 @@ from portfolio_platform.stages import BY_NAME
 
 GOAL, RUNS = 2.0, 3
 Named = tuple[Any, str]
+CONTEXT = ((context, "absorption_ratios"), (context, "turbulences"))
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,10 @@ TIMED = (
 
 @dataclass(frozen=True)
 class Taken:
-    """Processor seconds of a diagnostic: computing, making rows, the rest of its stage; and its first reading of the lake."""
+    """Processor seconds of a diagnostic: computing, of it D3's context, making rows, the rest of its stage, its reading."""
 
     computing: float
+    context: float
     rows: float
     rest: float
     reading: float
@@ -121,23 +123,14 @@ def _taken(home: Home, item: Timed) -> Taken:
     stage.compute(other, policies, plan)
     runs = []
     for _ in range(RUNS):
-        computing, making = Stopwatch(*item.computes), Stopwatch(*item.makes_rows)
+        watches = [Stopwatch(*functions) for functions in (item.computes, CONTEXT, item.makes_rows)]
         with ExitStack() as looking:
-            for watch in (computing, making):
+            for watch in watches:
                 looking.enter_context(watch.looking())
             whole = processor(lambda: stage.compute(other, policies, plan))
-        runs.append(Taken(computing.seconds, making.seconds, whole - computing.seconds - making.seconds, lake.seconds))
+        computing, in_context, making = (watch.seconds for watch in watches)
+        runs.append(Taken(computing, in_context, making, whole - computing - making, lake.seconds))
     return min(runs, key=lambda run: run.computing)
-
-
-def _context(home: Home) -> float:
-    """Return the processor seconds of D3's absorption ratio and turbulence, which are part of its time."""
-    other, _ = remembering(home)
-    plan, policies = Plan(home.first_day, home.today, 1, {}), assigned_policies(home)
-    watch = Stopwatch((context, "absorption"), (context, "turbulence"))
-    with watch.looking():
-        BY_NAME["correlation"].compute(other, policies, plan)
-    return watch.seconds
 
 
 @benchmark("diagnostics", sizes=("M",), order=59)
@@ -155,6 +148,8 @@ def diagnostics(bench: Bench, size: str) -> Iterator[Row]:
     yield Row(work, seconds(ours), reference, seconds(whole), ours / whole, goal, met, "processor time, computing alone")
     for item, each in taken.items():
         yield Row(f"  {item.title}", seconds(each.computing), reference, seconds(whole), each.computing / whole)
+    deep = sum(each.context for each in taken.values())
+    yield Row("  of it D3's absorption ratio and turbulence", seconds(deep), reference, seconds(whole), deep / whole)
     total = [sum(getattr(each, name) for each in taken.values()) for name in ("rest", "rows", "reading")]
     yield Row("  beside it: rows of the lake to arrays", seconds(total[0]), "figures to rows for the lake", seconds(total[1]))
     yield Row("  beside it: the lake's reading", seconds(total[2]))

@@ -2,8 +2,8 @@
 
 import typer
 
-from portfolio_platform import __version__
 from portfolio_platform.cli import alerts, data, explain, platform, recommendations, reflections, reports, upkeep
+from portfolio_platform.version import __version__
 
 app = typer.Typer(
     name="portfolio",

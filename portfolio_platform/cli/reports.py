@@ -85,9 +85,9 @@ def _print_text(home: "Home", stored: "list[StoredReport]", output: Path | None)
 
 def _print_each(home: "Home", stored: "list[StoredReport]", console: Console) -> None:
     from portfolio_platform.monitor.report import PortfolioMonitorReport
-    from portfolio_platform.render.pipeline import history
+    from portfolio_platform.render.pipeline import history, standing_recommendation
     from portfolio_platform.render.terminal import to_terminal
 
     for item in stored:
         model = PortfolioMonitorReport.from_bytes(item.content)
-        console.print(to_terminal(model, history(home, item.portfolio, item.day)))
+        console.print(to_terminal(model, history(home, item.portfolio, item.day), standing_recommendation(home, model)))

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portfolio_platform import __version__
 from portfolio_platform.home import DEFAULT_FIRST_DAY, Home
+from portfolio_platform.version import __version__
 
 if TYPE_CHECKING:
     from portfolio_platform.lake.progress import Progress

@@ -10,9 +10,9 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portfolio_platform import __version__
 from portfolio_platform.clock import SystemClock
 from portfolio_platform.home import Home
+from portfolio_platform.version import __version__
 
 if TYPE_CHECKING:
     pass

@@ -254,7 +254,7 @@ METRICS: tuple[Metric, ...] = (
         "bps",
         "census",
         "fill against decision price, by quantity",
-        scope=("symbol", "order_id"),
+        scope=("strategy", "symbol", "side", "order_id"),
         coverage=WHOLE,
     ),
     Metric(

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from portfolio_platform import __version__
 from portfolio_platform.book import policies as archive
 from portfolio_platform.book.reports import StoredReport
 from portfolio_platform.errors import DataProblem
@@ -15,6 +14,7 @@ from portfolio_platform.lake.facts import PORTFOLIOS, QUARANTINE
 from portfolio_platform.lake.progress import newest_import
 from portfolio_platform.policy.assigned import assigned_policies
 from portfolio_platform.policy.model import Policy
+from portfolio_platform.version import __version__
 
 
 @dataclass(frozen=True)

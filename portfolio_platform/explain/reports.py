@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from portfolio_platform import __version__
 from portfolio_platform.book import reports as book
 from portfolio_platform.book.reports import StoredReport
 from portfolio_platform.errors import WrongUse
@@ -19,6 +18,7 @@ from portfolio_platform.lake.derived import TABLES
 from portfolio_platform.lake.facts import IMPORTS
 from portfolio_platform.monitor.alerts.sentences import formatted
 from portfolio_platform.monitor.figures import labelled
+from portfolio_platform.version import __version__
 
 PREFIX = "report:"
 HEADLINES = ("equity", "daily_return", "drawdown", "heat", "stack_ratio", "gross_exposure_pct")

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from portfolio_platform import __version__
 from portfolio_platform.alerts.model import content_of
 from portfolio_platform.book.alerts import Alert
 from portfolio_platform.book.reports import StoredReport, newest
@@ -31,6 +30,7 @@ from portfolio_platform.explain.sources import Sources
 from portfolio_platform.home import Home
 from portfolio_platform.lake.facts import QUARANTINE
 from portfolio_platform.monitor.pipeline.contents import compose_contents
+from portfolio_platform.version import __version__
 
 Progress = Callable[[str], None]
 

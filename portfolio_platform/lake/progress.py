@@ -8,10 +8,10 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from portfolio_platform import __version__
 from portfolio_platform.lake.derived import PROGRESS
 from portfolio_platform.lake.facts import FACTS, Fact
 from portfolio_platform.lake.store import Lake
+from portfolio_platform.version import __version__
 
 KEPT_GENERATIONS = 400
 

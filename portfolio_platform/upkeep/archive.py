@@ -233,8 +233,8 @@ def _same(found: str, expected: str, member: str, name: str) -> None:
 
 
 def _manifest(text: bytes, name: str) -> Manifest:
-    from portfolio_platform import __version__
     from portfolio_platform.book.schema import VERSION
+    from portfolio_platform.version import __version__
 
     try:
         manifest = Manifest.model_validate_json(text)

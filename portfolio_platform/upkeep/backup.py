@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portfolio_platform import __version__
 from portfolio_platform.book import events, migrate
 from portfolio_platform.book.location import locate
 from portfolio_platform.clock import SystemClock
@@ -25,6 +24,7 @@ from portfolio_platform.lake import derived
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.upkeep import archive, book_rows
 from portfolio_platform.upkeep.archive import Manifest, Report, Staged
+from portfolio_platform.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa

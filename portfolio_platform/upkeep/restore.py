@@ -14,7 +14,6 @@ from typing import IO, TYPE_CHECKING
 from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.exc import IntegrityError
 
-from portfolio_platform import __version__
 from portfolio_platform.book import migrate, schema
 from portfolio_platform.book.chain import verify_chain
 from portfolio_platform.book.engine import open_engines
@@ -27,6 +26,7 @@ from portfolio_platform.lake.derived import DERIVED, TABLES
 from portfolio_platform.upkeep import archive, book_rows, schemas
 from portfolio_platform.upkeep.archive import Archive, Manifest, Report
 from portfolio_platform.upkeep.backup import KEPT, SECRETS
+from portfolio_platform.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa

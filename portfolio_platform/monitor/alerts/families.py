@@ -237,8 +237,9 @@ def _changes(asked: Asked, sources: Sources) -> pa.Table:
 
 
 def _order(asked: Asked, sources: Sources) -> pa.Table:
-    """Return the symbol of an order, the scope being the symbol and the order."""
-    return items(asked.rows["entry"], np.ones(len(asked.rows)), symbol=asked.rows["part_0"], code=asked.rows["part_1"])
+    """Return the order itself, the scope being its strategy, symbol, side and id."""
+    rows = asked.rows
+    return items(rows["entry"], np.ones(len(rows)), strategy=rows["part_0"], symbol=rows["part_1"], code=rows["part_3"])
 
 
 def day_numbers(column: "pa.ChunkedArray") -> Ints:

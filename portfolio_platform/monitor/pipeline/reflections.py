@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from portfolio_platform import __version__
 from portfolio_platform.book import policies as archive
 from portfolio_platform.book.reports import Published, ReportDraft, publish
 from portfolio_platform.days import to_date, to_number
@@ -27,6 +26,7 @@ from portfolio_platform.monitor.reflection.model import SCHEMA_VERSION, Portfoli
 from portfolio_platform.monitor.reflection.periods import Kind, Period, period_from
 from portfolio_platform.monitor.reflection.playbooks import FIRING
 from portfolio_platform.policy.assigned import Assigned, assigned_policies
+from portfolio_platform.version import __version__
 
 BUILT = "recommendations"
 SESSION_COLUMNS = ("portfolio", "day", "unit_value", "equity", "net_flow", "daily_return")

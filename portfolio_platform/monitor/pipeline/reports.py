@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from portfolio_platform import __version__
 from portfolio_platform.book import policies as archive
 from portfolio_platform.book.reports import Published, ReportDraft, publish
 from portfolio_platform.canonical import canonical_bytes, content_hash
@@ -20,6 +19,7 @@ from portfolio_platform.monitor.pipeline.contents import compose_contents
 from portfolio_platform.monitor.pipeline.staleness import digests, remember_published
 from portfolio_platform.monitor.report import KIND, SCHEMA_VERSION
 from portfolio_platform.policy.assigned import Assigned, assigned_policies
+from portfolio_platform.version import __version__
 
 RECOMMENDATIONS = "recommendations"
 BATCH = 250

@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 import exchange_calendars
@@ -211,7 +211,7 @@ class Book:
         """Return the portfolio's fills by symbol."""
         return dict(list(self.fills.groupby("symbol")))
 
-    @lru_cache(maxsize=None)  # noqa: B019 - there are two books, and they live as long as the tests
+    @cache  # noqa: B019 - there are two books, and they live as long as the tests
     def values(self, session: int) -> dict[tuple[str, str], float]:
         """Return the signed value of each open position at a session's close."""
         day = self.sessions[session]

@@ -15,6 +15,7 @@ from portfolio_platform.home import Home
 from tests.unit.alerts.making import alert_row, alerts_of, assert_rebuilds, day, ended, events_of, messages, put, the_alert, told
 
 LATER = date(2011, 12, 31)
+SHORT_COOL_DOWN = "[alerts.rules.symbol_exposure]\ncool_down = 1\n"
 
 
 def follow(home: Home, session: int, *rows: dict, portfolios: tuple[str, ...] = ("core",)) -> None:
@@ -198,6 +199,7 @@ def test_what_is_silenced_while_it_fires_ends_silently_and_a_silence_ended_early
 
 
 def test_a_hand_resolved_alert_stays_so_until_the_cool_down_has_passed(home: Home) -> None:
+    (home.policies / "default.toml").write_text(SHORT_COOL_DOWN)
     follow(home, 1, alert_row(1))
     actions.resolve(home, the_alert(home).id, by="Ada", reason="a deposit is on its way")
     assert told(home) == ["fired:warning", "resolved:warning"]
@@ -209,6 +211,7 @@ def test_a_hand_resolved_alert_stays_so_until_the_cool_down_has_passed(home: Hom
 
 
 def test_a_hand_resolved_alert_whose_beginning_is_restated_keeps_its_cool_down(home: Home) -> None:
+    (home.policies / "default.toml").write_text(SHORT_COOL_DOWN)
     follow(home, 4, alert_row(4, began=1))
     actions.resolve(home, the_alert(home).id, by="Ada", reason="seen")
     follow(home, 5, alert_row(5, began=3))

@@ -233,6 +233,7 @@ def test_the_samples_idle_summer_shows_and_the_rest_is_quiet(sample) -> None:  #
     assert date(2009, 7, 31) < idle["day"].max() < date(2009, 8, 31)
     spike = rows[(rows["rejection_excess"] >= 0.2) & (rows["recent_intents"] >= 10) & (rows["portfolio"] == "core")]
     assert (spike["day"].between(date(2009, 6, 1), date(2009, 7, 31))).sum() >= 10
-    assert len(spike) <= 20
+    # its window of 30 sessions follows it for a few days, and nowhere else is there one
+    assert spike["day"].between(date(2009, 6, 1), date(2009, 8, 15)).all()
     assert (rows["reason"] != "").sum() >= rows["missed_rate"].isna().sum()
     assert rows.loc[rows["reason"] == "", ["idle", "missed_rate", "feasible_use", "rejection_excess"]].notna().all(axis=None)

@@ -70,7 +70,7 @@ def test_a_short_sample_says_what_is_missing_and_for_how_long():
     # 4 trades in 2 sessions: 2 a session, 2 missing
     found = rows_of("churn", columns([churn(DAYS[1], "a", "X", 0.9, 4)]), book())[0]
     assert (found["passed"], found["reason"], found["missing"], found["sessions_until"]) == (False, "4 of 6 observations", 2, 1.0)
-    assert (found["window_start"], found["threshold"], found["required"]) == (DAYS[0], 0.75, 6)
+    assert (found["window_start"], found["threshold"], found["required"]) == (DAYS[0], 0.95, 6)
 
 
 def test_a_full_window_does_not_promise_a_larger_sample():

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 from portfolio_platform.alerts.pipeline import sync
 from portfolio_platform.build import build_all
 from portfolio_platform.home import Home
+from portfolio_platform.lake.derived import RECOMMENDATION_STATES
 from portfolio_platform.monitor.lifecycle import publish_recommendations
 from portfolio_platform.monitor.pipeline.reports import publish_reports
 from portfolio_platform.sources.pipeline import import_paths
@@ -25,10 +27,17 @@ def told(sample_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
     home = copied(sample_home, tmp_path_factory.mktemp("told") / "home")
     publish_reports(home, TOLD)
-    publish_recommendations(home, [TOLD[-1]])
+    publish_recommendations(home, [date.fromisoformat(newest_issue(home, "core").rsplit(":", 1)[1])])
     sync(home)
     yield home
     home.book.close()
+
+
+def newest_issue(home: Home, portfolio: str) -> str:
+    """Return the id of the newest recommendation that the lake issues for a portfolio."""
+    where = (pc.field("status") == "issued") & (pc.field("portfolio") == portfolio)
+    found: str = max(home.lake.read(RECOMMENDATION_STATES, ["recommendation_id"], where)["recommendation_id"].to_pylist())
+    return found
 
 
 def weekday(number: int) -> date:

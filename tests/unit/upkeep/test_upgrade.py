@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from portfolio_platform import __version__
 from portfolio_platform.book import migrate, schema
 from portfolio_platform.book.location import sqlite_url
 from portfolio_platform.build import build_all
@@ -21,6 +20,7 @@ from portfolio_platform.lake.progress import read_progress
 from portfolio_platform.policy.shipped import shipped
 from portfolio_platform.upkeep.schemas import differences, require_widenable, widened
 from portfolio_platform.upkeep.upgrade import missing_keys, plan_upgrade, redeclare, upgrade
+from portfolio_platform.version import __version__
 from tests.e2e.running import portfolio
 
 REBUILT = (DRAWDOWN_STATE, PORTFOLIO_EQUITY)

@@ -14,6 +14,7 @@ from portfolio_platform.stage import build_stage
 from tests.unit.monitor.alerts.frames import FIRST, day, metric_row, table
 
 SESSIONS = 24
+CLOSE = "[alerts.rules.symbol_exposure]\nwarning = 0.3\ncritical = 0.45\nleave = 0.9\nleave_sessions = 2\ncool_down = 1\n"
 
 
 def rows_of(table_of, rows):
@@ -25,6 +26,7 @@ def rows_of(table_of, rows):
 def fill(home):
     """Sessions in which heat, drawdown and one symbol come and go."""
     home.remember_first_day(FIRST)
+    (home.policies / "default.toml").write_text(CLOSE)
     equity, drawdown, metrics, pnl, lots = [], [], [], [], []
     for number in range(1, SESSIONS + 1):
         month = day(number).isoformat()[:7]

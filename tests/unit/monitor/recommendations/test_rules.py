@@ -26,13 +26,13 @@ def test_the_mode_follows_the_regime(regime, mode):
     ("fact", "adjustment"),
     [
         (alert("heat"), ("heat", "", 0.06, 0.045)),  # a quarter of the cap
-        (alert("symbol_exposure", scope="AAPL"), ("symbol", "AAPL", 0.45, 0.36)),  # a fifth of the rest
-        (alert("cohort_exposure", scope="tech"), ("cohort", "tech", 1.0, 0.8)),
-        (alert("sector_exposure", scope="IT"), ("sector", "IT", 1.0, 0.8)),
+        (alert("symbol_exposure", scope="AAPL"), ("symbol", "AAPL", 1.2, 0.96)),  # a fifth of the rest
+        (alert("cohort_exposure", scope="tech"), ("cohort", "tech", 1.25, 1.0)),
+        (alert("sector_exposure", scope="IT"), ("sector", "IT", 1.25, 1.0)),
         (alert("template_drift", "warning", "trend"), ("template", "trend", 0.6, 0.48)),
         (alert("playbook_share", scope="p"), ("playbook", "p", 0.7, 0.56)),
-        (alert("stack"), ("bucket", "", 1.2, 0.96)),
-        (alert("bucket_exposure", scope="AAPL"), ("bucket", "", 1.2, 0.96)),
+        (alert("stack"), ("bucket", "", 1.25, 1.0)),
+        (alert("bucket_exposure", scope="AAPL"), ("bucket", "", 1.25, 1.0)),
         (alert("crowding", scope="symbol/AAPL/long"), ("position_count", "", 20.0, 16.0)),
         (alert("churn", scope="AAPL"), ("new_positions", "", 5.0, 4.0)),
         (alert("slippage_drift", "warning", "all"), ("new_positions", "", 5.0, 4.0)),
@@ -48,7 +48,7 @@ def test_a_warning_does_not_ask_for_what_only_a_critical_alert_asks_for():
 
 def test_alerts_that_ask_for_one_cap_make_one_adjustment():
     assert asked(alert("stack"), alert("bucket_exposure", scope="A"), alert("churn", scope="A"), alert("trade_rate")) == [
-        ("bucket", "", 1.2, 0.96),
+        ("bucket", "", 1.25, 1.0),
         ("new_positions", "", 5.0, 4.0),
     ]
 
@@ -74,7 +74,7 @@ def test_nothing_is_loosened_without_skill_and_room_and_that_is_said(more, becau
 def test_with_skill_and_room_the_heat_cap_is_loosened():
     skilled = {"skill": gate("skill_gate", 0.99, True)}
     assert asked(alert("idle_capital", "warning"), **skilled) == [("heat", "", 0.06, 0.075)]
-    assert asked(alert("idle_capital", "warning"), alert("stack"), **skilled) == [("bucket", "", 1.2, 0.96)]
+    assert asked(alert("idle_capital", "warning"), alert("stack"), **skilled) == [("bucket", "", 1.25, 1.0)]
 
 
 def test_an_adjustment_without_evidence_is_withheld_and_does_not_hold_back_the_rest():
