@@ -21,3 +21,16 @@ def build_all(
             report(stage.name.replace("_", " "))
             done[stage.name] = build_stage(home, stage, restate_from=restate_from)
     return done
+
+
+def is_behind(home: Home) -> bool:
+    """Say whether any table would be built: newer facts, another day, another policy or version of the code."""
+    from portfolio_platform.ledger import pipeline as ledger
+    from portfolio_platform.policy.assigned import assigned_policies
+    from portfolio_platform.stage import plan_stage
+    from portfolio_platform.stages import STAGES
+
+    if ledger.plan(home, home.policy(), home.today, None)[0] is not None:
+        return True
+    policies = assigned_policies(home)
+    return any(plan_stage(home, stage, policies) is not None for stage in STAGES)

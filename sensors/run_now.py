@@ -59,10 +59,10 @@ def import_sample(home: Home, folder: Path) -> None:
 
 def run_jobs(home: Home) -> None:
     """Run the job `refresh` and a range run of the report assets, each only where there is something to do."""
+    from portfolio_platform.build import is_behind
     from portfolio_platform.monitor.pipeline.staleness import stale_days
 
-    stale = stale_days(home)
-    if not stale:
+    if not is_behind(home) and not stale_days(home):
         console.print("[green]up to date[/] tables and reports rest on the newest import; no run is needed")
         return
     storage = Path(os.environ.setdefault("PORTFOLIO_DAGSTER_STORAGE", str(home.root / "dagster")))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from portfolio_platform.home import Home
+from portfolio_platform.version import __version__
 from tests.conftest import SAMPLE
 from tests.e2e.running import fill, fills, portfolio
 

@@ -50,10 +50,10 @@ def _of_portfolio(held: pa.Table, portfolio: str, listed: pa.Table, before: int,
     place = np.searchsorted(days, day_numbers(mine["day"]))
     net = pc.fill_null(mine["net_exposure"], 0.0).to_numpy()
     inside = place < days.size
-    counts = [np.bincount(place[inside & chosen], minlength=days.size) for chosen in (net > 0.0, net < 0.0)]
-    found = sides.one_sided(*counts, window)
+    long, short = (np.bincount(place[inside & chosen], minlength=days.size).astype(np.int64) for chosen in (net > 0.0, net < 0.0))
+    found = sides.one_sided(long, short, window)
     rows = {name: listed[name].combine_chunks() for name in ("day", "portfolio", "month")}
-    rows |= {"long_symbols": pa.array(counts[0]), "short_symbols": pa.array(counts[1])}
+    rows |= {"long_symbols": pa.array(long), "short_symbols": pa.array(short)}
     rows |= {"lasting": pa.array(found.lasting), "lasting_share": number_column(found.lasting_share)}
     rows["side"] = named(sides.SIDES, found.side)
     return assemble(derived.ONE_SIDED, rows).slice(before)

@@ -42,6 +42,10 @@ def idle_capital(of: Sources, row: Row, column: str) -> Iterable[Draft]:
         rows = [item for item in of.rows(derived.PORTFOLIO_HEAT, portfolio, days[0], day) if item.day in counted]
         words = "sessions in which the drawdown regime allows nothing new are left out"
         return [by_session(of, f"use of the cap from {days[0]} to {day}", lambda: reversed(rows), "use", words)]
+    if column == "mean_gross_exposure":
+        days = of.window(portfolio, day, policy.exposure_window)
+        rows = of.rows(derived.PORTFOLIO_EQUITY, portfolio, days[0], day)
+        return [by_session(of, f"gross exposure from {days[0]} to {day}", lambda: reversed(rows), "gross_exposure_pct")]
     if column == "idle_cash_pct":
         heat = of.row(derived.PORTFOLIO_HEAT, portfolio, day)
         reserved = [cell(of, heat, "reserved_risk", title="reserved risk")] if heat is not None else []
@@ -278,6 +282,11 @@ def data_quality(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """Silence is the newest row that there is; what is set aside is in quarantine."""
     if column.startswith("set_aside"):
         return [set_aside(of, Address(QUARANTINE, row.portfolio, row.day, (), "rows"))]
+    if column.startswith("new_version"):
+        after = of.since(row.portfolio, row.day)
+        until = end_of_day_ns(row.day)
+        spoken = of.facts(SIGNALS, after=after, until=until, portfolio=row.portfolio)
+        return [fact_lines(of, "signals of the session", lambda: spoken)]
     symbols = [name for name in (row["late_symbols"] or "").split(", ") if name]
     last = [plain(row, "last_seen")] if row["last_seen"] is not None else []
     return [*last, *(mark_bar(of, symbol, row.day) for symbol in symbols)]

@@ -57,11 +57,14 @@ def raw() -> Raw:
 
     fills = read("fills.csv.gz").reset_index(names="line").sort_values(["time", "line"]).reset_index(drop=True)
     fills["amount"] = np.where(fills["side"] == "buy", fills["quantity"], -fills["quantity"])
+    instruments = read("instruments.csv").set_index("symbol")
+    fills["units"] = fills["amount"] * fills["symbol"].map(instruments["multiplier"])
+    fills["value"] = fills["units"] * fills["price"]
     return Raw(
         fills,
         read("bars.csv.gz").sort_values(["symbol", "time"]).reset_index(drop=True),
         read("cash_flows.csv"),
-        read("instruments.csv").set_index("symbol"),
+        instruments,
         read("signals.csv.gz"),
         read("intents.csv.gz"),
         read("playbook_expectations.csv"),
@@ -138,7 +141,9 @@ def _trade(held: Position, fill: pd.Series) -> None:
         held.lots.append(Lot(np.sign(amount) * opening, price, fill["template"], fill["playbook"]))
     held.quantity = after
     held.fees += float(fill["fee"])
-    held.stop = float(fill["stop_price"]) if after else np.nan
+    stated = float(fill["stop_price"])
+    if not np.isnan(stated) or after * side <= 0:
+        held.stop = stated if after else np.nan  # one that a fill does not state stays in force while the side does
 
 
 class Book:
@@ -169,7 +174,7 @@ class Book:
     def _replay(self) -> None:
         held: dict[tuple[str, str], Position] = {}
         parts: dict[tuple[str, str], list[tuple[int, float, bool]]] = {}
-        by_day = {day: rows for day, rows in self.fills.groupby("day")}
+        by_day = dict(list(self.fills.groupby("day")))
         for day in self.sessions:
             for line, fill in by_day.get(day, self.fills.iloc[:0]).iterrows():
                 key = (fill["strategy"], fill["symbol"])
@@ -194,6 +199,10 @@ class Book:
         first, last = self.fills["execution_id"][trip.first], self.fills["execution_id"][trip.last]
         return f"flat_to_flat/{self.name}/{trip.strategy}/{trip.symbol}/USD/{self.name}|{first}/{self.name}|{last}"
 
+    def multiplier(self, symbol: str) -> float:
+        """Return the notional of one unit at price 1."""
+        return float(self.raw.instruments.loc[symbol, "multiplier"])
+
     def mark(self, symbol: str, day: pd.Timestamp) -> tuple[float, int]:
         """Return the mark of a symbol on a day and its age in sessions of the symbol's calendar."""
         closes = self.raw.closes[symbol]
@@ -216,7 +225,7 @@ class Book:
         """Return the signed value of each open position at a session's close."""
         day = self.sessions[session]
         return {
-            key: position.quantity * self.mark(key[1], day)[0]
+            key: position.quantity * self.multiplier(key[1]) * self.mark(key[1], day)[0]
             for key, position in sorted(self.states[session].items())
             if position.quantity
         }
@@ -227,7 +236,7 @@ class Book:
         moved = pd.concat(
             [
                 self.flows.groupby("day")["amount"].sum(),
-                (-self.fills["amount"] * self.fills["price"] - self.fills["fee"]).groupby(self.fills["day"]).sum(),
+                (-self.fills["value"] - self.fills["fee"]).groupby(self.fills["day"]).sum(),
             ]
         )
         moved = moved.groupby(level=0).sum()

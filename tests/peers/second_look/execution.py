@@ -3,6 +3,8 @@
 Each observation has a day, a playbook, a regime and a value; windows are the last ones of a playbook up to a day.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 from scipy.stats import binom
@@ -36,9 +38,10 @@ def entry_orders(book: Book) -> pd.DataFrame:
     regimes, found = _regimes(book), []
     for _, part in rows.groupby("order_id", sort=False):
         first = part.iloc[0]
-        value = part["bps"].sum() / part["units"].sum()
-        found.append((first["day"], first["template"], first["playbook"], regimes[first["signal_id"]], value))
-    return pd.DataFrame(found, columns=["day", "template", "playbook", "regime", "value"])
+        part = part.dropna(subset="bps")
+        value = part["bps"].sum() / part["units"].sum() if len(part) else np.nan
+        found.append((first["day"], first["playbook"], regimes[first["signal_id"]], value))
+    return pd.DataFrame(found, columns=["day", "playbook", "regime", "value"]).dropna(subset="value")
 
 
 def _all_trips(book: Book) -> list[tuple[tuple[int, float, bool], ...]]:
@@ -47,33 +50,37 @@ def _all_trips(book: Book) -> list[tuple[tuple[int, float, bool], ...]]:
 
 
 def trips(book: Book, measure: str) -> pd.DataFrame:
+    """Return closed trades with one measure of each; those that it cannot be told of are left out."""
+    return _trips(book).rename(columns={measure: "value"}).dropna(subset="value")
+
+
+@lru_cache(maxsize=2)
+def _trips(book: Book) -> pd.DataFrame:
     """Return each closed trade's holding time in bars, excursions and result in units of initial risk."""
-    regimes, found = _regimes(book), []
-    bars_of = {symbol: part for symbol, part in book.raw.bars.groupby("symbol")}
+    regimes, found, price = _regimes(book), [], book.fills["price"].to_numpy()
+    bars_of = dict(list(book.raw.bars.groupby("symbol")))
+    times = book.fills["time"]
     # of trades that close at one time the shorter name comes first, as everywhere in the ledger: a window has to end somewhere
-    for trip in sorted(book.trips, key=lambda trip: (book.fills["time"][trip.last], len(book.trip_name(trip)), book.trip_name(trip))):
-        first, last = book.fills.loc[trip.first], book.fills.loc[trip.last]
-        bars = bars_of[trip.symbol]
-        inside = bars[(bars["time"] > first["time"]) & (bars["time"] <= last["time"])]
+    for trip in sorted(book.trips, key=lambda trip: (times[trip.last], len(book.trip_name(trip)), book.trip_name(trip))):
+        first, bars = book.fills.loc[trip.first], bars_of[trip.symbol]
+        inside = bars[(bars["time"] > first["time"]) & (bars["time"] <= times[trip.last])]
         sign = 1.0 if trip.side == "long" else -1.0
-        units = {entered: sum(part for _, part, kind in trip.parts if kind is entered) for entered in (True, False)}
-        paid = {
-            entered: sum(part * book.fills["price"][line] for line, part, kind in trip.parts if kind is entered) / units[entered]
+        entry, leaving = (
+            sum(part * price[line] for line, part, kind in trip.parts if kind is entered)
+            / sum(part for _, part, kind in trip.parts if kind is entered)
             for entered in (True, False)
-        }
-        risk = abs(paid[True] - first["stop_price"])
-        if measure == "holding_time":
-            value = float(len(inside))
-        elif measure == "win_rate":
-            value = float(sign * (paid[False] - paid[True]) > 0)
-        else:
-            highest = max(inside["high"].max(), paid[True], paid[False])
-            lowest = min(inside["low"].min(), paid[True], paid[False])
-            good, bad = (highest, lowest) if sign > 0 else (lowest, highest)
-            reach = sign * (good - paid[True]) if measure == "mfe" else sign * (paid[True] - bad)
-            value = reach / risk if len(inside) else np.nan
-        found.append((last["day"], first["template"], first["playbook"], regimes[first["signal_id"]], value))
-    return pd.DataFrame(found, columns=["day", "template", "playbook", "regime", "value"]).dropna(subset="value")
+        )
+        highest, lowest = max(inside["high"].max(), entry, leaving), min(inside["low"].min(), entry, leaving)
+        good, bad = (highest, lowest) if sign > 0 else (lowest, highest)
+        risk = abs(entry - first["stop_price"]) if len(inside) else np.nan
+        found.append(
+            {
+                **{"day": book.fills["day"][trip.last], "playbook": first["playbook"], "regime": regimes[first["signal_id"]]},
+                **{"holding_time": float(len(inside)), "win_rate": float(sign * (leaving - entry) > 0)},
+                **{"mae": sign * (entry - bad) / risk, "mfe": sign * (good - entry) / risk},
+            }
+        )
+    return pd.DataFrame(found)
 
 
 def expectations(book: Book, measure: str, rows: pd.DataFrame) -> np.ndarray:

@@ -20,6 +20,7 @@ def closed(book: Book) -> pd.DataFrame:
         units = {entered: sum(part for _, part, kind in trip.parts if kind is entered) for entered in (True, False)}
         sign = 1.0 if trip.side == "long" else -1.0
         gross = sum((-sign if entered else sign) * part * fills["price"][line] for line, part, entered in trip.parts)
+        gross *= book.multiplier(trip.symbol)
         fees = sum(part / fills["quantity"][line] * fills["fee"][line] for line, part, _ in trip.parts)
         assert abs(units[True] - units[False]) < 1e-8
         first = fills.loc[trip.first]
@@ -54,7 +55,9 @@ def recurrences(trades: pd.DataFrame, session: int) -> dict[tuple[str, ...], dic
             "symbols": cases["symbol"].nunique(),
         }
     tested = [key for key, row in found.items() if not np.isnan(row["p_value"])]
-    adjusted = dict(zip(tested, multipletests([found[key]["p_value"] for key in tested], method="fdr_bh")[1], strict=True)) if tested else {}
+    adjusted = (
+        dict(zip(tested, multipletests([found[key]["p_value"] for key in tested], method="fdr_bh")[1], strict=True)) if tested else {}
+    )
     for key, row in found.items():
         row["p_adjusted"] = adjusted.get(key, np.nan)
         broad = row["symbols"] >= 2 or row["loss_share"] >= 0.25

@@ -47,11 +47,11 @@ def attribution(book: Book, session: int) -> dict[tuple[str, str], dict[str, flo
     found: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for key, now in book.states[session].items():
         old = before.get(key)
-        mark = book.mark(key[1], day)[0]
-        open_now = now.quantity * (mark - now.cost) if now.quantity else 0.0
-        open_then = old.quantity * (book.mark(key[1], book.sessions[session - 1])[0] - old.cost) if old and old.quantity else 0.0
+        mark, each = book.mark(key[1], day)[0], book.multiplier(key[1])
+        open_now = each * now.quantity * (mark - now.cost) if now.quantity else 0.0
+        open_then = each * old.quantity * (book.mark(key[1], book.sessions[session - 1])[0] - old.cost) if old and old.quantity else 0.0
         found[key] = {
-            "realised": now.realised - (old.realised if old else 0.0),
+            "realised": each * (now.realised - (old.realised if old else 0.0)),
             "unrealised": open_now - open_then,
             "fees": now.fees - (old.fees if old else 0.0),
         }

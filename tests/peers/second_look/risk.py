@@ -1,6 +1,7 @@
 """D1, D2 and crowding: what can be lost at the stops, and how it is shared out."""
 
 from collections import defaultdict
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -24,22 +25,26 @@ def expected_hold(book: Book, playbook: str) -> float:
     return float(found.iloc[0])
 
 
+@cache
 def risks(book: Book, session: int) -> dict[tuple[str, str], dict[str, float]]:
     """Return what each open position can lose: from its mark to its stop, imputed where it is beyond the stop."""
     found = {}
     for key, exposure in book.values(session).items():
         position, day = book.states[session][key], book.sessions[session]
-        mark, sign, units = book.mark(key[1], day)[0], np.sign(exposure), abs(position.quantity)
+        mark, sign, units = book.mark(key[1], day)[0], np.sign(exposure), abs(position.quantity) * book.multiplier(key[1])
         leaving = EXIT_BPS / 1e4 * abs(exposure)
         room = sign * (mark - position.stop)
         row = {"exposure": exposure, "exit_cost": leaving, "imputed": 0.0, "sigma": np.nan}
-        if room < 0:
+        if not room >= 0:  # without a stop, or beyond it
             sigma = volatility(book, key[1], day)
             reach = SIGMAS * sigma * np.sqrt(expected_hold(book, position.lots[0].playbook))
+            # the stop is treated as absent, in the capital's heat too
+            reach = 1.0 if np.isnan(reach) else reach
             row |= {"risk": abs(exposure) * min(1.0, reach), "imputed": 1.0, "sigma": sigma}
+            row["capital_risk"] = row["risk"]
         else:
             row["risk"] = room * units + leaving
-        row["capital_risk"] = max(0.0, sign * (position.cost - position.stop)) * units
+            row["capital_risk"] = max(0.0, sign * (position.cost - position.stop)) * units
         found[key] = row
     return found
 
@@ -55,14 +60,15 @@ def heat(book: Book, session: int) -> dict[str, float]:
         "heat": active / equity,
         "use": active / equity / CAP,
         "capital_heat": sum(row["capital_risk"] for row in rows.values()) / equity,
-        "imputed_share": imputed / active if active else np.nan,
+        "imputed_share": imputed / active if active else 0.0,
         "positions": len(rows),
         "imputed_positions": sum(row["imputed"] for row in rows.values()),
     }
 
 
+@cache
 def shares(book: Book, session: int, dimension: str, basis: str) -> dict[str, tuple[float, float]]:
-    """Return the amount and the net exposure of each group; lots say the template and playbook, positions the rest."""
+    """Return the amount of each group, gross and net, in exposure or in risk; lots say the template and playbook, positions the rest."""
     amounts: dict[str, float] = defaultdict(float)
     nets: dict[str, float] = defaultdict(float)
     rows = risks(book, session)
@@ -78,7 +84,7 @@ def shares(book: Book, session: int, dimension: str, basis: str) -> dict[str, tu
             else:
                 group = key[1] if dimension == "symbol" else key[0]
             amounts[group] += whole * part
-            nets[group] += exposure * part
+            nets[group] += np.sign(exposure) * whole * part
     return {group: (amounts[group], nets[group]) for group in sorted(amounts)}
 
 
@@ -90,7 +96,7 @@ def concentration(book: Book, session: int, dimension: str, basis: str) -> dict[
         return {"groups": 0, "hhi": np.nan, "hhi_normalised": np.nan, "effective_n": np.nan, "cr1": np.nan, "cr3": np.nan}
     parts = np.sort(np.array(list(amounts.values())) / total)[::-1]
     hhi = float((parts**2).sum())
-    top = min(amounts, key=lambda group: (-amounts[group], group))
+    top = min(amounts, key=lambda group: (-float(f"{amounts[group]:.12g}"), group))  # equals by name
     return {
         "groups": number,
         "hhi": hhi,
@@ -100,7 +106,7 @@ def concentration(book: Book, session: int, dimension: str, basis: str) -> dict[
         "cr3": parts[:3].sum(),
         "top_group": top,
         "top_share": parts[0],
-        "top_exposure_pct": shares(book, session, dimension, "gross")[top][0] / book.equity[session],
+        "top_exposure_pct": amounts[top] / book.equity[session],
     }
 
 
@@ -122,7 +128,7 @@ def crowding(book: Book, session: int) -> dict[tuple[str, str, str], tuple[str, 
     found: dict[tuple[str, str, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for (strategy, symbol), exposure in book.values(session).items():
         side, held = "long" if exposure > 0 else "short", book.states[session][strategy, symbol]
-        found["symbol", symbol, side][strategy] += exposure
+        found["symbol", symbol, side][strategy] += abs(exposure)
         for lot in held.lots:
-            found["template", lot.template, side][strategy] += exposure * lot.quantity / held.quantity
+            found["template", lot.template, side][strategy] += abs(exposure) * lot.quantity / held.quantity
     return {key: (", ".join(sorted(names)), sum(names.values())) for key, names in found.items() if len(names) > 1}

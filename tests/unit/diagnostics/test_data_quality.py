@@ -233,3 +233,11 @@ def test_bars_that_stop_are_late_by_the_symbols_own_calendar(sample_copy: Home) 
     }
     assert late[date(2010, 12, 23)] == (0, "")
     assert [late[date(2010, 12, day)] for day in (24, 25, 31)] == [(1, "SIM24"), (2, "SIM24"), (8, "SIM24")]
+
+
+def test_a_version_is_new_where_it_is_first_heard_of_and_the_source_did_not_begin_with_it():
+    days = np.array([10, 11, 14, 15])
+    # 12 has no session: it counts in the next; what came with the source's first day, or has not come yet, is not new
+    counts, names = dq.new_names(days, {"1.0": 10, "2.1": 12, "2.0": 13, "3.0": 16}, 10)
+    assert (counts.tolist(), names) == ([0, 0, 2, 0], ("", "", "2.0, 2.1", ""))
+    assert dq.new_names(days, {}, 0)[0].tolist() == [0, 0, 0, 0]

@@ -26,7 +26,8 @@ def book(heat: list[float], cap: float | list[float] = 0.06, allowed: list[bool]
     size = len(heat)
     caps = np.full(size, cap) if isinstance(cap, float) else np.array(cap)
     hundred = np.full(size, 100.0)
-    return d7.Sessions(np.array(heat), caps, hundred * 10, hundred * 4, hundred * 0.5, hundred, hundred * 0.0 + 0.4, np.array(allowed or [True] * size))
+    exposure, usable = np.full(size, 0.4), np.array(allowed or [True] * size)
+    return d7.Sessions(np.array(heat), caps, hundred * 10, hundred * 4, hundred * 0.5, hundred, exposure, usable)
 
 
 def setups(*rows: tuple[int, int, int, int, int, int, int]) -> d7.Setups:
@@ -237,3 +238,9 @@ def test_the_samples_idle_summer_shows_and_the_rest_is_quiet(sample) -> None:  #
     assert spike["day"].between(date(2009, 6, 1), date(2009, 8, 15)).all()
     assert (rows["reason"] != "").sum() >= rows["missed_rate"].isna().sum()
     assert rows.loc[rows["reason"] == "", ["idle", "missed_rate", "feasible_use", "rejection_excess"]].notna().all(axis=None)
+
+
+def test_the_mean_exposure_is_known_only_where_the_whole_window_is():
+    found = d7.full_mean(np.array([0.2, 0.4, 0.6, np.nan, 0.1, 0.3]), 2)
+    assert found.tolist()[1:3] == pytest.approx([0.3, 0.5]) and found[5] == pytest.approx(0.2)
+    assert np.isnan(found[[0, 3, 4]]).all()

@@ -62,3 +62,8 @@ def test_a_leaving_share_above_one_is_its_inverse():
 def test_a_mode_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match="'normal', 'defensive' or 'risk_off'"):
         RecommendationPolicy.model_validate({"modes": {"normal": "reckless"}})
+
+
+def test_a_rule_pages_unless_it_says_otherwise():
+    rules = default_policy().alerts.rules
+    assert rules["drawdown"].pages and not rules["crowding"].pages

@@ -91,6 +91,13 @@ def test_contributors_come_from_the_tables_behind_the_metric(home):
     assert '"value":150.0' in symbol["contributors"]
 
 
+def test_a_rule_that_does_not_page_has_alerts_that_nobody_is_told(home):
+    fill(home)
+    found = alerts.compute(home, assigned_policies(home), Plan(FIRST, day(SESSIONS), 1, {}))[derived.ALERT_STATES].to_pylist()
+    paging = {rule: [row["pages"] for row in found if row["rule"] == rule] for rule in ("heat", "drawdown")}
+    assert paging["heat"] and not any(paging["heat"]) and any(paging["drawdown"])
+
+
 def test_the_stages_run_after_what_they_read(home):
     fill(home)
     for name in ("sufficiency", "attribution", "drawdown"):
