@@ -7,7 +7,7 @@ import dagster as dg
 
 from portfolio_platform.home import Home
 
-SHOWN = ("state", "severity", "portfolio", "rule", "scope", "since", "sessions", "sentence", "by", "id")
+SHOWN = ("severity", "state", "sentence", "since", "sessions", "by", "id")
 CURSOR = "portfolio_platform:day_inputs"
 """Where the Dagster instance remembers which version of each day it has been told."""
 
@@ -25,9 +25,6 @@ def live_table(home: Home) -> dict[str, Any]:
             {
                 "state": alert.state,
                 "severity": alert.severity,
-                "portfolio": alert.portfolio,
-                "rule": alert.rule,
-                "scope": alert.scope,
                 "since": alert.first_seen,
                 "sessions": str(alert.sessions),
                 "sentence": str(json.loads(alert.content).get("sentence", "")),

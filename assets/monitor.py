@@ -61,7 +61,7 @@ def alerts(context: dg.AssetExecutionContext, platform: Platform) -> dg.Material
     synced = sync(home)
     observed = observe_inputs(home, context.instance)
     metadata: dict[str, Any] = table_metadata(home, derived.ALERT_STATES)
-    metadata |= {"queued_messages": len(synced.queued), "restated_days_observed": observed} | live_table(home)
+    metadata |= {"queued_messages": len(synced.queued), "days_observed": observed} | live_table(home)
     return dg.MaterializeResult(metadata=metadata, data_version=CONSTANT)
 
 

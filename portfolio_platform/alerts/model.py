@@ -12,7 +12,7 @@ RANK = {"info": 0, "warning": 1, "critical": 2}
 """Severities by gravity."""
 
 MONITOR_ONLY = "info"
-"""The severity of an alert whose gate failed: shown to who looks, told to nobody."""
+"""The severity of an alert whose gate failed or whose rule does not page: shown to who looks, told to nobody."""
 
 NoticeKind = Literal["fired", "escalated", "repeated", "resolved"]
 GRAVITY: tuple[NoticeKind, ...] = ("resolved", "repeated", "fired", "escalated")
@@ -26,7 +26,7 @@ class Observation:
     Attributes:
         id, portfolio, rule, scope: which alert.
         day, session: the session, and its number.
-        severity: `info` where the gate failed.
+        severity: `info` where the gate failed, or the rule does not page.
         first_seen, sessions: the session in which it began, and how many it has fired, this one included.
         cause: alerts of one cause are told in one message; empty: of its own.
         inhibited_by: the rule whose alert makes this one silent; empty where none does.
@@ -48,8 +48,12 @@ class Observation:
 
 
 def observation(row: Mapping[str, Any]) -> Observation:
-    """Return a row of `alert_states` as an observation."""
-    passed = row["gate_passed"] is not False
+    """Return a row of `alert_states` as an observation.
+
+    Where its gate failed, or its rule does not page, it is for the monitor only; what is merely inhibited keeps its severity.
+    """
+    inhibited = bool(row["inhibited_by"])
+    told = row["gate_passed"] is not False and (row["pages"] is not False or inhibited)
     return Observation(
         id=row["alert_id"],
         portfolio=row["portfolio"],
@@ -57,7 +61,7 @@ def observation(row: Mapping[str, Any]) -> Observation:
         scope=row["scope"] or "",
         day=row["day"],
         session=int(row["session"]),
-        severity=row["severity"] if passed else MONITOR_ONLY,
+        severity=row["severity"] if told else MONITOR_ONLY,
         first_seen=row["first_seen"],
         sessions=int(row["sessions_firing"]),
         cause=row["cause"] or "",

@@ -15,7 +15,7 @@ import pytest
 from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.columns import Table
-from tests.peers.second_look import drawdown, execution, failures, idle, outcomes, risk, stacking, trading
+from tests.peers.second_look import drawdown, execution, failures, gates, idle, outcomes, risk, stacking, trading
 from tests.peers.second_look.book import Book, book, raw
 
 PORTFOLIOS = ("core", "macro")
@@ -265,3 +265,49 @@ def test_attribution_sums_to_what_each_position_and_the_portfolio_earned(stored:
             ours = sums.loc[key] if key in sums.index else pd.Series(0.0, sums.columns)
             for name, value in found.items():
                 assert ours[name] == pytest.approx(value, rel=1e-9, abs=1e-6), (mine.sessions[session], key, name)
+
+
+@pytest.mark.parametrize("portfolio", PORTFOLIOS)
+def test_capital_and_skill_gates_rest_on_what_was_known_that_day(stored: Stored, portfolio: str) -> None:
+    mine = book(portfolio)
+    rows = stored.table(derived.SAMPLE_SUFFICIENCY)
+    rows = rows[(rows["portfolio"] == portfolio) & rows["gate"].isin(["capital", "skill"])].set_index(["metric", "day"])
+    signals = stored.table(derived.SIGNAL_OUTCOMES)
+    signals = signals[signals["portfolio"] == portfolio].assign(outcome_day=pd.to_datetime(signals["outcome_day"]))
+    falls = drawdown.figures(mine)["drawdown"].to_numpy()
+    for session in drawn(mine, 14, edges=(21, 60, 252)):
+        day = mine.sessions[session]
+        found = gates.skill(mine.returns[: session + 1])
+        assert_same(found, rows.loc["skill_gate", day], day)
+        enough = found["value"] >= gates.PSR and found["sample_size"] >= found["required"]
+        assert bool(rows.loc["skill_gate", day]["passed"]) == enough
+        values = gates.capital(mine, signals, falls, session)
+        for metric, value in values.items():
+            assert_same({"value": value}, rows.loc[metric, day], (day, metric))
+        met = (
+            values["capital_gate"] >= 40,
+            values["capital_mean_r"] > 0,
+            values["capital_slippage"] <= 25,
+            values["capital_drawdown"] <= 0.1,
+        )
+        assert bool(rows.loc["capital_gate", day]["passed"]) == all(met)
+
+
+def test_the_readmes_figures_are_met_by_both(stored: Stored) -> None:
+    equity = stored.table(derived.DRAWDOWN_STATE).set_index(["portfolio", "day"])["drawdown"]
+    for portfolio, day, depth in (
+        ("core", "2007-09-07", 0.119),
+        ("core", "2008-01-14", 0.136),
+        ("core", "2008-09-29", 0.036),
+        ("core", "2009-08-03", 0.046),
+        ("core", "2010-09-13", 0.162),
+        ("macro", "2008-09-26", 0.270),
+        ("macro", "2008-10-13", 0.206),
+        ("macro", "2009-10-23", 0.024),
+        ("macro", "2010-09-23", 0.226),
+    ):
+        mine = book(portfolio)
+        session = mine.at[pd.Timestamp(day)]
+        second = 1 - mine.units[session] / max(1.0, mine.units[: session + 1].max())
+        assert round(second, 3) == round(float(equity.loc[portfolio, pd.Timestamp(day)]), 3) == depth
+    assert [book(portfolio).equity[-1] for portfolio in PORTFOLIOS] == pytest.approx([1998988.55, 498661.83], abs=1.0)

@@ -23,7 +23,7 @@ ALERT_STATES = Table(
         of("text", "metric", "the metric it looks at"),
         number("observed", "its value", ""),
         number("threshold", "the threshold that it passed", ""),
-        of("text", "comparison", ">=, >, <= or <: which side of the threshold is bad"),
+        of("text", "comparison", "which side of the threshold is bad: >=, >, <= or <"),
         of("text", "unit", "unit of both"),
         of("text", "lookback", "the window in words"),
         of("day", "window_start", "first day of the window"),
