@@ -34,6 +34,8 @@ class Lake:
         self._lock_path = lock_path
         self._depth = 0
         self._thread = threading.RLock()
+        self._writer = 0
+        self._opened: dict[str, DeltaTable] = {}
 
     @property
     def is_local(self) -> bool:
@@ -52,10 +54,13 @@ class Lake:
         try:
             with self._alone(timeout):
                 self._depth += 1
+                self._writer = threading.get_ident()
                 try:
                     yield
                 finally:
                     self._depth -= 1
+                    if not self._depth:
+                        self._opened.clear()
         finally:
             self._thread.release()
 
@@ -82,16 +87,26 @@ class Lake:
             lock.release()
 
     def open(self, table: Table) -> "DeltaTable | None":
-        """Return the Delta table, or None where it has not been written yet."""
+        """Return the Delta table at its newest version, or None where it has not been written yet.
+
+        Whoever holds the writer lock is alone: what is open stays the newest version until this thread writes it, and a
+        table is opened once, not at each of a build's hundreds of reads.
+        """
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
+        alone = self._depth > 0 and self._writer == threading.get_ident()
+        if alone and table.name in self._opened:
+            return self._opened[table.name]
         if self.is_local and not Path(self.uri(table), "_delta_log").is_dir():
             return None
         try:
-            return DeltaTable(self.uri(table))
+            delta = DeltaTable(self.uri(table))
         except TableNotFoundError:
             return None
+        if alone:
+            self._opened[table.name] = delta
+        return delta
 
     def version(self, table: Table) -> int | None:
         """Return the Delta version of a table, its provenance; None where it has not been written."""
@@ -177,7 +192,9 @@ class Lake:
         """Take a table away, with its history: only for what follows from other tables."""
         if not self._depth:
             raise StoreProblem(f"{table.name} cannot be dropped without the writer lock; use `with lake.writing():`")
-        if self.open(table) is not None:
+        known = self.open(table) is not None
+        self._opened.pop(table.name, None)
+        if known:
             folder = self._filesystem(table)
             folder.delete_dir("_delta_log")  # first, so that no log ever names files that are gone
             folder.delete_dir_contents("", accept_root_dir=True)
@@ -187,6 +204,7 @@ class Lake:
         delta = self.open(table)
         if delta is None:
             return 0
+        self._opened.pop(table.name, None)
         metrics = delta.optimize.compact()
         return int(metrics.get("numFilesRemoved", 0))
 
@@ -242,6 +260,7 @@ class Lake:
             raise StoreProblem(_schema_difference(table.name, expected, rows.schema))
         if self.is_local:
             Path(self.url).mkdir(parents=True, exist_ok=True)
+        self._opened.pop(table.name, None)
         try:
             write_deltalake(
                 self.uri(table),

@@ -77,3 +77,17 @@ def test_the_schedule_is_quiet_before_the_ledger_begins_and_where_the_clock_stan
     home.pin_clock(None)
     home.remember_first_day(date(2026, 5, 1))
     assert isinstance(_tick(platform, datetime(2026, 3, 2, 0, 30, tzinfo=UTC)), dg.SkipReason)
+
+
+def test_reflections_are_asked_for_the_week_and_the_month_that_have_ended(home, platform):
+    from sensors.schedules import monthly_reflection_schedule, weekly_reflection_schedule
+
+    home.pin_clock(None)
+    home.remember_first_day(date(2026, 1, 1))
+    monday = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 3, 9, 1, 30, tzinfo=UTC))
+    first = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 3, 1, 2, 0, tzinfo=UTC))
+    assert weekly_reflection_schedule(monday, platform=platform).partition_key == "2026-03-02"
+    assert monthly_reflection_schedule(first, platform=platform).partition_key == "2026-02-01"
+    home.remember_first_day(date(2026, 4, 1))
+    assert isinstance(weekly_reflection_schedule(monday, platform=platform), dg.SkipReason)
+    assert isinstance(monthly_reflection_schedule(first, platform=platform), dg.SkipReason)

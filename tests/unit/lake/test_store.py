@@ -207,3 +207,18 @@ def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path: Path, name: str) -> No
         lake.append(TABLE, rows(JANUARY, FEBRUARY))
         lake.replace_from(TABLE, FEBRUARY, rows(FEBRUARY))
     assert days(lake) == [JANUARY, FEBRUARY]
+
+
+def test_within_the_writer_lock_a_read_sees_each_write_and_opens_the_table_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    import deltalake
+
+    opened: list[str] = []
+    real = deltalake.DeltaTable
+    monkeypatch.setattr(deltalake, "DeltaTable", lambda uri: opened.append(uri) or real(uri))
+    with lake.writing():
+        for written in (1, 2):
+            lake.append(TABLE, rows(JANUARY))
+            assert lake.row_count(TABLE) == len(days(lake)) == written
+        assert len(opened) == 2  # once after each write
+    assert len(days(lake)) == 2
+    assert len(opened) == 3  # outside the lock others may have written: it is opened anew
