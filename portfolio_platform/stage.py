@@ -60,7 +60,7 @@ def build_stage(home: Home, stage: Stage, *, restate_from: date | None = None) -
             home.lake.replace_from(table, plan.first, rows)
             written[table.name] = len(rows)
         write_progress(home.lake, plan.done(stage.name, policies.hash))
-        return Built(plan.until, plan.changed or plan.first, written)
+        return Built(plan.until, plan.first, written)
 
 
 def plan_stage(home: Home, stage: Stage, policies: Assigned, restate_from: date | None = None) -> Plan | None:

@@ -11,6 +11,9 @@ from hypothesis import settings
 
 from portfolio_platform.home import Home
 
+# a worker of pytest has its own idea of a terminal, which a console would keep for ever
+os.environ.pop("COLUMNS", None)
+
 # compiling takes seconds, and a busy machine is no bug; where a change is judged, the examples are the same each time
 settings.register_profile("project", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("project")

@@ -53,7 +53,7 @@ def observation(row: Mapping[str, Any]) -> Observation:
     Where its gate failed, or its rule does not page, it is for the monitor only; what is merely inhibited keeps its severity.
     """
     inhibited = bool(row["inhibited_by"])
-    told = row["gate_passed"] is not False and (row["pages"] is not False or inhibited)
+    told = row["gate_passed"] is not False and (row.get("pages") is not False or inhibited)
     return Observation(
         id=row["alert_id"],
         portfolio=row["portfolio"],

@@ -172,8 +172,8 @@ class Group(Part):
 
     group: str
     share: float | None
-    exposure: float
-    net_exposure: float
+    exposure: float | None
+    net_exposure: float | None
     exposure_pct: float | None
     evidence_id: str
 
@@ -187,7 +187,7 @@ class Concentration(Part):
     dimension: str
     basis: str
     section: Section
-    largest: tuple[tuple[str, float | None, float, float, float | None], ...]
+    largest: tuple[tuple[str, float | None, float | None, float | None, float | None], ...]
     groups: int
 
     @property

@@ -42,8 +42,9 @@ def refreshed(inbox_home: Home, instance: dg.DagsterInstance) -> dg.ExecuteInPro
 def test_refresh_imports_the_inbox_and_every_check_holds(refreshed, inbox_home):
     assert refreshed.success
     checks = refreshed.get_asset_check_evaluations()
-    assert len(checks) == 10
-    assert all(check.passed for check in checks)
+    assert len(checks) == 14
+    # a sample that does not suffice is no fault of the data: that check warns and stops nothing
+    assert [check.check_name for check in checks if not check.passed] == ["sample_gates"]
     assert not list(inbox_home.inbox.iterdir())
     assert len(list(inbox_home.imported.rglob("*.csv*"))) == 7
 

@@ -80,7 +80,9 @@ def test_another_home_another_order_of_import_and_duplicates_give_the_same_bytes
     home = Home(tmp_path / "other home")
     home.create()
     home.pin_clock(LAST_DAY)
-    for paths in ([later], [SAMPLE / "cash_flows.csv"], [earlier], [earlier, later], [SAMPLE / "instruments.csv", SAMPLE / "bars.csv.gz"]):
+    signals = [SAMPLE / name for name in ("intents.csv.gz", "playbook_expectations.csv", "signals.csv.gz")]
+    prices = [SAMPLE / "instruments.csv", SAMPLE / "bars.csv.gz"]
+    for paths in ([later], [SAMPLE / "cash_flows.csv"], signals, [earlier], [earlier, later], prices):
         import_paths(home, paths)
     build_all(home)
     assert _contents(home) == _contents(sample_home)

@@ -183,7 +183,7 @@ def test_a_build_killed_at_a_write_is_completed_by_the_next(start: Path, folder:
         if not points(lambda home=home: build_all(home), killed_after, False, n):  # type: ignore[misc]
             break
         assert content(Home(home.root)) == expected, f"killed at write {n}"
-    assert 9 < n < 39
+    assert 9 < n < 90
 
 
 def run(*arguments: str | Path, killer: int | None = None) -> "subprocess.Popen[str]":

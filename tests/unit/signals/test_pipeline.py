@@ -297,7 +297,7 @@ def test_a_home_without_signals_has_profiles_of_its_trades(world: World):
 
 
 def test_the_stage_is_listed_and_writes_the_declared_rows_sorted_by_key(built: Home):
-    assert STAGES == (SIGNALS,)
+    assert STAGES[0] == SIGNALS
     plan = Plan(date(2010, 12, 1), date(2010, 12, 31), 1, {"ledger": 1})
     for table, rows in compute(built, assigned_policies(built), plan).items():
         assert rows.schema == table.arrow_schema()
