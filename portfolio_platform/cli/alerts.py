@@ -56,6 +56,8 @@ def list_(
             out.print("no alert is open" if not all_ else "there has been no alert")
             return
         table = Table("state", "severity", "portfolio", "what", "since", "observed / threshold", "id", title="Alerts", title_justify="left")
+        for column in table.columns:
+            column.overflow = "fold"  # an id that is cut cannot be copied
         for alert in found:
             table.add_row(*_cells(alert))
         out.print(table)

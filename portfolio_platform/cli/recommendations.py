@@ -40,6 +40,8 @@ def list_(
             print_json([as_json(one) for one in found])
             return
         table = Table("state", "portfolio", "mode", "what it changes", "issued", "expires", "decided by", "hash", "id")
+        for column in table.columns:
+            column.overflow = "fold"  # an id that is cut cannot be copied
         table.title, table.title_justify = "Recommendations", "left"
         for one in found:
             changes = "; ".join(_adjustment(item) for item in one.said.get("adjustments") or []) or "nothing"

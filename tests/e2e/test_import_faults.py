@@ -178,7 +178,7 @@ def test_a_build_killed_at_a_write_is_completed_by_the_next(start: Path, folder:
     import_paths(base, [folder])
     whole = copied(base.root, "whole")
     expected = content(whole)
-    for n in range(0, 40, 3):
+    for n in range(0, 90, 7):
         home = copied(base.root, f"killed{n}")
         if not points(lambda home=home: build_all(home), killed_after, False, n):  # type: ignore[misc]
             break

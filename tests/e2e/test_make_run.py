@@ -43,8 +43,8 @@ def first(home: Path) -> str:
 
 def test_it_imports_runs_both_jobs_and_prints_the_newest_reports(first, home):
     assert "imported 2,527 fills" in first
-    assert "ran job refresh: 12 materialisations, 10 of 10 checks held" in first
-    assert "ran job publish_reports: 1,459 materialisations" in first
+    assert "ran job refresh: 26 materialisations, 13 of 14 checks held" in first
+    assert "ran job publish_reports: 2,918 materialisations" in first
     for portfolio, equity in (("core", "1,998,988"), ("macro", "498,662")):
         assert portfolio in first and equity in first
         page = home / "reports" / portfolio / "2010-12-31.html"

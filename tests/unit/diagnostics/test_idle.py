@@ -181,7 +181,7 @@ def test_nothing_after_a_session_changes_it(rows: list[Signal], last: int) -> No
     assert d7.setup_levels(setups(*known), np.ones(last + 1, bool), 5).tolist() == whole[: last + 1].tolist()
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=30), st.integers(1, 6), st.integers(0, 8))
+@given(st.lists(st.floats(-1e6, 1e6), min_size=14, max_size=30), st.integers(1, 6), st.integers(0, 8))
 def test_a_windows_sum_does_not_know_what_lies_before_it(values: list[float], window: int, cut: int) -> None:
     whole, part = d7.windowed(np.array(values), window), d7.windowed(np.array(values[cut:]), window)
     assert whole[cut + window - 1 :].tolist() == part[window - 1 :].tolist()
