@@ -22,9 +22,14 @@ QUIET = frozenset(
 
 
 def explains(table: Table, formulas: Mapping[str, str] | None = None) -> Callable[[Explain], Explain]:
-    """Declare what the numbers of a table rest on, and their formulas in words by column."""
+    """Declare what the numbers of a table rest on, and their formulas in words by column.
+
+    Raises `ValueError` where the table has been explained already: one of the two would never be seen.
+    """
 
     def declare(explain: Explain) -> Explain:
+        if table.name in EXPLAINERS:
+            raise ValueError(f"{table.name} is explained twice: by {EXPLAINERS[table.name].__name__} and {explain.__name__}")
         EXPLAINERS[table.name] = explain
         FORMULAS[table.name] = formulas or {}
         return explain

@@ -1,9 +1,9 @@
-"""What the orders beyond a limit and the one-sidedness of a portfolio rest on: the order's fills, the symbols held."""
+"""What the orders beyond a limit rest on: their executions."""
 
 from collections.abc import Iterable
 
 from portfolio_platform.days import end_of_day_ns
-from portfolio_platform.explain.cells import by_session, by_size, explains, rows_of
+from portfolio_platform.explain.cells import explains
 from portfolio_platform.explain.sources import Row, Sources
 from portfolio_platform.explain.tables.facts import fact_lines
 from portfolio_platform.explain.tree import Draft
@@ -24,15 +24,3 @@ def execution_flags(of: Sources, row: Row, column: str) -> Iterable[Draft]:
         return [fill for fill in fills if row["order_id"] in (fill["order_id"], fill["row_id"])]
 
     return [fact_lines(of, "executions of the order", found)]
-
-
-@explains(derived.ONE_SIDED, {"lasting_share": "smallest share of the symbols held that were on the side, over the window"})
-def one_sided(of: Sources, row: Row, column: str) -> Iterable[Draft]:
-    """A side is the symbols held on it; what lasts is the window's weakest session."""
-    if column.endswith("_symbols"):
-        own = {"dimension": "symbol", "basis": "gross"}
-        held = by_size(of.rows(derived.CONCENTRATION_GROUPS, row.portfolio, row.day, row.day, **own), "net_exposure")
-        return [rows_of(of, "symbols held", lambda: held, "net_exposure", lambda group: str(group["group"]))]
-    days = of.window(row.portfolio, row.day, of.policy(row.portfolio).correlation.one_sided_window)
-    rows = of.rows(derived.ONE_SIDED, row.portfolio, days[0], days[-1])
-    return [by_session(of, f"symbols {side} from {days[0]}", lambda: rows, f"{side}_symbols") for side in ("long", "short")]
