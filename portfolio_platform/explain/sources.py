@@ -17,7 +17,7 @@ from portfolio_platform.evidence.ids import evidence_id, identity_column, row_id
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.columns import Table
-from portfolio_platform.lake.facts import FACTS, Fact
+from portfolio_platform.lake.facts import Fact
 from portfolio_platform.policy.assigned import Assigned, assigned_policies
 from portfolio_platform.policy.model import Policy
 
@@ -185,8 +185,3 @@ def in_force(home: Home, fact: Fact, where: "pc.Expression", bounds: active.Boun
     rows = home.lake.read(fact.table, None, ~among & where & time, from_month=month)
     others = active.resolve(home.lake.read(fact.table, None, among)).rows
     return pa.concat_tables([rows, others.filter(where & time)])
-
-
-def fact_of(table: Table) -> Fact | None:
-    """Return the fact whose table this is."""
-    return FACTS.get(table.name)

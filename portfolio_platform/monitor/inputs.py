@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from portfolio_platform.canonical import rounded
 from portfolio_platform.lake import derived
-from portfolio_platform.monitor.details import DETAILS, Detail
+from portfolio_platform.monitor.details import DETAILS
 from portfolio_platform.monitor.figures import DIAGNOSTICS
 from portfolio_platform.monitor.frames import Frame, Sessions
 
@@ -132,8 +132,3 @@ def _returns(history: pa.Table, sessions: Sessions) -> dict[str, list[float | No
 def wanted_places(sessions: Sessions, wanted: set[date]) -> list[int]:
     """Return the places of the sessions on wanted days, by portfolio and day."""
     return [place for place, day in enumerate(sessions.day) if day in wanted]
-
-
-def detail_of(name: str) -> Detail:
-    """Return a detail by name."""
-    return next(detail for detail in DETAILS if detail.name == name)

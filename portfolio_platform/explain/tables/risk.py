@@ -7,7 +7,7 @@ from portfolio_platform.days import end_of_day_ns
 from portfolio_platform.explain.cells import by_session, by_size, cell, cells, explains, plain, rows_of, same
 from portfolio_platform.explain.sources import Row, Sources
 from portfolio_platform.explain.tables.facts import fact_lines
-from portfolio_platform.explain.tables.ledger import equity_of, fills_of, mark_bar, position_name, stop_fill
+from portfolio_platform.explain.tables.ledger import equity_of, mark_bar, position_name, stop_fill
 from portfolio_platform.explain.tree import Draft, listing
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.facts import BARS, INSTRUMENTS, PLAYBOOK_EXPECTATIONS, UNCLASSIFIED
@@ -232,11 +232,6 @@ def concentration_drift(of: Sources, row: Row, column: str) -> Iterable[Draft]:
             words,
         )
     ]  # fmt: skip
-
-
-def position_fills(of: Sources, row: Row) -> Draft:
-    """Return the fills of a row's position."""
-    return fact_lines(of, "fills of the position", lambda: fills_of(of, row))
 
 
 @explains(

@@ -5,27 +5,7 @@ Amounts of a position are in the currency of its fills; columns that end in ``_b
 """
 
 from portfolio_platform.lake.columns import Table
-from portfolio_platform.lake.derived.diagnostics import (
-    CONCENTRATION_DRIFT,
-    CONCENTRATION_GROUPS,
-    CONCENTRATION_METRICS,
-    CORRELATION_BUCKETS,
-    CORRELATION_STACKING,
-    CROWDING,
-    DATA_QUALITY,
-    DRAWDOWN_STATE,
-    EXECUTION_FLAGS,
-    EXECUTION_PROFILE,
-    FAILURE_LABELS,
-    FAILURE_MODES,
-    IDLE_CAPITAL,
-    ONE_SIDED,
-    PORTFOLIO_HEAT,
-    POSITION_RISK,
-    SAMPLE_SUFFICIENCY,
-    SYMBOL_CHURN,
-    TURNOVER_METRICS,
-)
+from portfolio_platform.lake.derived.evidence import DATA_QUALITY, SAMPLE_SUFFICIENCY
 from portfolio_platform.lake.derived.ledger import (
     CASH_BALANCES,
     LEDGER_SNAPSHOTS,
@@ -35,8 +15,29 @@ from portfolio_platform.lake.derived.ledger import (
     ROUND_TRIPS,
 )
 from portfolio_platform.lake.derived.monitor import ALERT_STATES, DAY_INPUTS, PUBLISHED_INPUTS, RECOMMENDATION_STATES
+from portfolio_platform.lake.derived.risk import (
+    CONCENTRATION_DRIFT,
+    CONCENTRATION_GROUPS,
+    CONCENTRATION_METRICS,
+    CORRELATION_BUCKETS,
+    CORRELATION_STACKING,
+    CROWDING,
+    DRAWDOWN_STATE,
+    ONE_SIDED,
+    PORTFOLIO_HEAT,
+    POSITION_RISK,
+)
 from portfolio_platform.lake.derived.signals import CALIBRATION, PLAYBOOK_STATISTICS, SIGNAL_OUTCOMES, TRIP_PROFILES
 from portfolio_platform.lake.derived.state import PROGRESS, STATE_LOTS, STATE_MARKS, STATE_POSITIONS
+from portfolio_platform.lake.derived.trading import (
+    EXECUTION_FLAGS,
+    EXECUTION_PROFILE,
+    FAILURE_LABELS,
+    FAILURE_MODES,
+    IDLE_CAPITAL,
+    SYMBOL_CHURN,
+    TURNOVER_METRICS,
+)
 from portfolio_platform.lake.facts import CONTESTED, FACTS, IMPORTS, QUARANTINE
 
 LEDGER = (LEDGER_SNAPSHOTS, LOT_EXPOSURES, CASH_BALANCES, PORTFOLIO_EQUITY, ROUND_TRIPS, PNL_ATTRIBUTION)
