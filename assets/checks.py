@@ -38,7 +38,7 @@ def expectations(context: dg.AssetCheckExecutionContext, platform: Platform) -> 
     from portfolio_platform.lake.expectations import read_references, validate_lake
 
     home = platform.open()
-    references = read_references(home.lake, nanoseconds(home.clock.now()), home.policy().accounting.default_currency)
+    references = read_references(home.lake, nanoseconds(home.clock.now()), home.timeline().accounting.default_currency)
     selected = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
     for fact in (fact for fact in FACTS if fact.name in selected):
         validation = validate_lake(home.lake, fact, references)

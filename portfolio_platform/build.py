@@ -26,11 +26,11 @@ def build_all(
 def is_behind(home: Home) -> bool:
     """Say whether any table would be built: newer facts, another day, another policy or version of the code."""
     from portfolio_platform.ledger import pipeline as ledger
-    from portfolio_platform.policy.assigned import assigned_policies
+    from portfolio_platform.policy.assigned import policies_in_time
     from portfolio_platform.stage import plan_stage
     from portfolio_platform.stages import STAGES
 
-    if ledger.plan(home, home.policy(), home.today, None)[0] is not None:
+    if ledger.plan(home, home.timeline().newest.policy, home.today, None)[0] is not None:
         return True
-    policies = assigned_policies(home)
+    policies = policies_in_time(home)
     return any(plan_stage(home, stage, policies) is not None for stage in STAGES)

@@ -18,7 +18,9 @@ from portfolio_platform.errors import StoreProblem, WrongUse
 if TYPE_CHECKING:
     from portfolio_platform.book.store import Book
     from portfolio_platform.lake.store import Lake
+    from portfolio_platform.policy.assigned import PoliciesInTime
     from portfolio_platform.policy.model import Policy
+    from portfolio_platform.policy.timeline import Timeline
 
 DEFAULT_FIRST_DAY = date(2020, 1, 1)
 
@@ -120,13 +122,20 @@ class Home:
             write_atomically(policy, DEFAULT_POLICY_FILE.read_text(encoding="utf-8"))
         self.book.create()
 
-    def policy(self, name: str = "default") -> "Policy":
-        """Return a policy of this home by name."""
-        from portfolio_platform.policy.load import load_policy
+    def timeline(self, name: str = "default") -> "Timeline":
+        """Return every version of a policy of this home. Raises `DataProblem` where a file is wrong or they contradict each other."""
+        from portfolio_platform.policy.load import load_timeline
 
-        if not name.replace("-", "").replace("_", "").isalnum():
-            raise WrongUse(f"{name!r} is no name of a policy; use letters, digits, - and _")
-        return load_policy(self.policies / f"{name}.toml")
+        return load_timeline(self.policies, name)
+
+    def policy(self, name: str = "default", on: date | None = None) -> "Policy":
+        """Return the policy of a name that is in force on a day, today where none is given. Raises `NoPolicyInForce`."""
+        return self.timeline(name).on(on or self.today).policy
+
+    @property
+    def given_policies(self) -> "PoliciesInTime | None":
+        """Return the policies of a home whose portfolios have others than its files and facts say; None here."""
+        return None
 
     @property
     def clock(self) -> Clock:

@@ -3,8 +3,9 @@
 What belongs here: when a stage has to run and what it records. What it computes is in the stages themselves.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from portfolio_platform.lake.changes import first_changed_day, first_set_aside_d
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.facts import QUARANTINE, Fact
 from portfolio_platform.lake.progress import Plan, newest_import_of, plan_downstream, read_progress, write_progress
-from portfolio_platform.policy.assigned import Assigned, assigned_policies
+from portfolio_platform.policy.assigned import Assigned, PoliciesInTime, accounting_hash, policies_in_time
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +37,8 @@ class Stage:
         settles: whether what `begin` reaches back for says nothing new of the days before the plan: a row of an earlier day is
             completed by something that is dated later, and readers of the earlier day leave it out.
         quarantine: whether it reads what is set aside, which no build upstream follows.
+        judges: whether it reads more of the policies than how to account, which is one convention for all time. One that does is
+            computed stretch by stretch, each day by the policies then in force; one that does not, in one go, whatever is in force.
     """
 
     name: str
@@ -46,24 +49,37 @@ class Stage:
     begin: Callable[[Home, Plan], date] | None = None
     settles: bool = False
     quarantine: bool = False
+    judges: bool = True
+
+    def trail(self, policies: PoliciesInTime) -> str:
+        """Return what of the policies its rows rest on, as `progress` remembers it."""
+        return policies.trail if self.judges else accounting_hash(policies.default.newest.policy)
+
+    def parts(self, policies: PoliciesInTime, plan: Plan) -> list[tuple[Plan, Assigned]]:
+        """Return a plan cut where other policies begin, with those of each part. Raises `NoPolicyInForce` where a day has none."""
+        if not self.judges:
+            return [(plan, policies.newest)]
+        return [(replace(plan, first=part.first, until=part.until), part.policies) for part in policies.parts(plan.first, plan.until)]
 
 
 def build_stage(home: Home, stage: Stage, *, restate_from: date | None = None) -> Built:
     """Bring a stage's tables up to date with what it rests on."""
     with home.lake.writing():
-        policies = assigned_policies(home)
+        policies = policies_in_time(home)
         plan = plan_stage(home, stage, policies, restate_from)
         if plan is None:
             return Built(home.today, None, {})
-        written = {}
-        for table, rows in stage.compute(home, policies, plan).items():
-            home.lake.replace_from(table, plan.first, rows)
-            written[table.name] = len(rows)
-        write_progress(home.lake, plan.done(stage.name, policies.hash))
-        return Built(plan.until, plan.first, written)
+        written: Counter[str] = Counter()
+        # each part reads what the one before has written: a range is built as its days would be, one after another
+        for part, assigned in stage.parts(policies, plan):
+            for table, rows in stage.compute(home, assigned, part).items():
+                home.lake.replace_from(table, part.first, rows)
+                written[table.name] += len(rows)
+        write_progress(home.lake, plan.done(stage.name, stage.trail(policies)))
+        return Built(plan.until, plan.first, dict(written))
 
 
-def plan_stage(home: Home, stage: Stage, policies: Assigned, restate_from: date | None = None) -> Plan | None:
+def plan_stage(home: Home, stage: Stage, policies: PoliciesInTime, restate_from: date | None = None) -> Plan | None:
     """Return what a stage has to do, None where it is up to date."""
     newest = max(newest_import_of(home.lake, stage.facts), home.lake.largest(QUARANTINE, "import_seq") if stage.quarantine else 0)
     done = read_progress(home.lake, stage.name)
@@ -73,7 +89,7 @@ def plan_stage(home: Home, stage: Stage, policies: Assigned, restate_from: date 
         if stage.quarantine:
             touched.append(first_set_aside_day(home.lake, done.import_seq, home.first_day))
     begin = min((day for day in touched if day is not None), default=None)
-    plan = plan_downstream(home.lake, stage.name, stage.upstreams, policies.hash, home.first_day, begin)
+    plan = plan_downstream(home.lake, stage.name, stage.upstreams, stage.trail(policies), home.first_day, begin)
     if plan is None:
         return None
     first = plan.first if stage.begin is None else min(plan.first, stage.begin(home, plan))

@@ -30,12 +30,13 @@ def runs_for(home: Home, rules: tuple[str, ...], cursor: str | None) -> tuple[li
 
     from portfolio_platform.lake.derived import ALERT_STATES
     from portfolio_platform.monitor.alerts.breaches import BreachState, admit, breaches_of
-    from portfolio_platform.policy.assigned import assigned_policies
+    from portfolio_platform.policy.assigned import policies_in_time
 
     rows = home.lake.read(ALERT_STATES, None, pc.field("rule").isin(rules), from_month=home.lake.newest_month(ALERT_STATES))
     days = dict(zip(rows["alert_id"].to_pylist(), rows["day"].to_pylist(), strict=True))
-    assigned, portfolios = assigned_policies(home), sorted(set(rows["portfolio"].to_pylist()))
-    policies = {name: assigned.of(name).alerts for name in portfolios}
+    newest = rows.group_by("portfolio").aggregate([("day", "max")]).sort_by("portfolio").to_pylist()
+    in_time = policies_in_time(home)
+    policies = {row["portfolio"]: in_time.of(row["portfolio"], row["day_max"]).alerts for row in newest}
     pauses = {name: timedelta(minutes=policy.run_cool_down_minutes) for name, policy in policies.items()}
     now = home.clock.now()
     runs, state = admit(BreachState.from_text(cursor), breaches_of(rows, policies), now, pauses)

@@ -15,7 +15,7 @@ from portfolio_platform.book.engine import take_log_lock
 from portfolio_platform.book.runs import MonitorRun
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
-from portfolio_platform.policy.alerts import Severity
+from portfolio_platform.policy.alerts import AlertPolicy, Severity
 
 QUIET = "monitor_quiet"
 
@@ -40,7 +40,12 @@ def last_run(home: Home) -> datetime | None:
 def is_quiet(home: Home) -> bool:
     """Say whether a home's monitor has been silent for too long. In a home whose clock stands still nothing is late."""
     still = home.pinned_at is not None or home.as_of is not None
-    return not still and quiet(_since(home), home.clock.now(), home.policy().alerts.quiet_hours)
+    return not still and quiet(_since(home), home.clock.now(), _policy(home).quiet_hours)
+
+
+def _policy(home: Home) -> AlertPolicy:
+    """Return the newest rules that have begun. Where they have expired no run of the monitor ends well, and this is how people hear."""
+    return home.timeline().last_begun(home.today).policy.alerts
 
 
 def _since(home: Home) -> datetime | None:
@@ -57,7 +62,7 @@ def check_heartbeat(home: Home) -> Alert | None:
     if not is_quiet(home):
         platform_resolved(home, QUIET, "")
         return None
-    last, since, limit = last_run(home), _since(home), home.policy().alerts.quiet_hours
+    last, since, limit = last_run(home), _since(home), _policy(home).quiet_hours
     assert since is not None
     heard = f"the last finished on {_spelt(since)}" if last is not None else f"none has finished since {_spelt(since)}"
     sentence = f"No run of the monitor has finished for more than {limit:g} hours; {heard}."
@@ -112,7 +117,7 @@ def _bring(
         silences=silences.in_force(connection, now),
         origin="platform",
     )
-    write_plan(connection, plan(session, home.policy().alerts), now)
+    write_plan(connection, plan(session, _policy(home)), now)
 
 
 def _standing(connection: Connection, rule: str, key: str) -> list[Alert]:

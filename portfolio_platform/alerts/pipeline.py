@@ -20,7 +20,7 @@ from portfolio_platform.errors import DataProblem
 from portfolio_platform.home import Home
 from portfolio_platform.lake.derived import ALERT_STATES, PORTFOLIO_EQUITY
 from portfolio_platform.lake.progress import read_progress
-from portfolio_platform.policy.assigned import assigned_policies
+from portfolio_platform.policy.assigned import policies_in_time
 
 STAGE = "alerts"
 """The build whose table this reads, where no stage says that it writes it."""
@@ -75,13 +75,13 @@ def sync(home: Home) -> Synced:
         standing = book.open_alerts(connection, origin="lake")
     firing = _firing(home, newest)
     ended = _ended(home, standing)
-    policies = assigned_policies(home)
+    policies = policies_in_time(home)
     done = []
     for portfolio, day in sorted(newest.items()):
         mine = [item for item in firing if item.portfolio == portfolio]
         with home.book.writing() as connection:
             session = _session(connection, home, portfolio, day, mine, ended)
-            planned = plan(session, policies.of(portfolio).alerts)
+            planned = plan(session, policies.of(portfolio, day).alerts)
             queued = write_plan(connection, planned, home.clock.now()) if planned.changes else []
             left = len(book.open_alerts(connection, portfolio, origin="lake"))
         changed = [(change.type, change.after) for change in planned.changes]

@@ -5,11 +5,15 @@ The chain alone cannot show that its newest events were cut off, or that all of 
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
+import orjson
 from sqlalchemy import Connection
 
-from portfolio_platform.book.events import GENESIS_HASH, ChainHead, StoredEvent, chain_hash, read
+from portfolio_platform.book.events import GENESIS_HASH, ChainHead, StoredEvent, chain_hash, read_rows
+from portfolio_platform.book.statements import EventRow
 
 _BEFORE_ALL = -(2**63)  # an event smuggled in before the first one has to be seen too
 
@@ -33,27 +37,58 @@ class ChainVerdict:
     head: ChainHead
 
 
-def verify_chain(connection: Connection, anchor: ChainHead | None = None) -> ChainVerdict:
+def verify_chain(connection: Connection, anchor: ChainHead | None = None, *, anchors: Iterable[ChainHead] = ()) -> ChainVerdict:
     """Recompute every hash of the log, and look for gaps and for columns that differ from the content.
 
     Args:
         connection: any transaction; all of the log is read, a piece at a time.
         anchor: an end of the log noted earlier, which must still be in it.
+        anchors: further ones, such as those of checkpoints.
     """
-    head = ChainHead(0, GENESIS_HASH)
+    noted = {one.seq: one.hash for one in (*anchors, *([] if anchor is None else [anchor]))}
+    seq, last_hash, kept = 0, GENESIS_HASH, 0
     versions: dict[str, int] = {}
-    for event in read(connection, after_seq=_BEFORE_ALL):
-        reason = _fault(event, head, versions.get(event.stream, 0))
-        if reason is None and anchor is not None and anchor.seq == event.seq and anchor.hash != event.hash:
-            reason = "the hash is not the one that was noted: the log was written anew"
+    for row in read_rows(connection, after_seq=_BEFORE_ALL):
+        found, stream, version, hashed = row[0], row[1], row[2], row[8]
+        reason = None
+        if found != seq + 1 or not _fits(row, last_hash, versions.get(stream, 0)):
+            reason = _fault(StoredEvent(*row), ChainHead(seq, last_hash), versions.get(stream, 0))
+        if reason is None and found in noted:
+            if noted[found] == hashed:
+                kept = found
+            else:
+                between = f", somewhere from event {kept + 1} on" if kept + 1 < found else ""
+                reason = f"the hash is not the one that was noted: the log was written anew{between}"
         if reason is not None:
-            return ChainVerdict(False, head.seq, head.seq + 1, reason, head)
-        versions[event.stream] = event.version
-        head = ChainHead(event.seq, event.hash)
-    if anchor is not None and anchor.seq > head.seq:
-        reason = f"the log ends at {head.seq}, and event {anchor.seq} was noted: the end was cut off"
-        return ChainVerdict(False, head.seq, head.seq + 1, reason, head)
-    return ChainVerdict(True, head.seq, None, None, head)
+            return ChainVerdict(False, seq, seq + 1, reason, ChainHead(seq, last_hash))
+        versions[stream] = version
+        seq, last_hash = found, hashed
+    head = ChainHead(seq, last_hash)
+    beyond = max(noted, default=0)
+    if beyond > seq:
+        reason = f"the log ends at {seq}, and event {beyond} was noted: the end was cut off"
+        return ChainVerdict(False, seq, seq + 1, reason, head)
+    return ChainVerdict(True, seq, None, None, head)
+
+
+def _fits(row: EventRow, last_hash: str, stream_version: int) -> bool:
+    """Say whether an event is right, as `_fault` finds, but in a fraction of the time; where it says no, `_fault` says why."""
+    _, stream, version, kind, key, at, content, previous, hashed = row
+    if type(content) is not bytes or previous != last_hash or version != stream_version + 1:
+        return False
+    if sha256(previous.encode() + content).hexdigest() != hashed:
+        return False
+    try:
+        said = orjson.loads(content)
+        return bool(
+            said["stream"] == stream
+            and said["version"] == version
+            and said["type"] == kind
+            and said["key"] == key
+            and said["recorded_at"] == at
+        )
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _fault(event: StoredEvent, head: ChainHead, stream_version: int) -> str | None:

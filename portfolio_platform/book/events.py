@@ -9,11 +9,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import NoneType
 from typing import TypeAlias
 
-from sqlalchemy import Connection, Row, func, insert, select
+import orjson
+from sqlalchemy import Connection, select
 
-from portfolio_platform.book import schema
+from portfolio_platform.book import schema, statements
 from portfolio_platform.book.engine import take_log_lock
 from portfolio_platform.book.instants import instant_text
 from portfolio_platform.canonical import canonical_bytes
@@ -49,12 +51,15 @@ class NewEvent:
         type: what happened, such as `report_published`.
         data: what there is to say, without floats; money in minor units, decimals as text.
         idempotency_key: the event's identity in the whole log; appended again, it is written once.
+        encoded: the canonical bytes of the data, where the caller has them already and vouches for them (`is_canonical`
+            says whether they are); `data` is then not looked at.
     """
 
     stream: str
     type: str
     data: Mapping[str, object]
     idempotency_key: str
+    encoded: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -93,14 +98,13 @@ def chain_hash(previous_hash: str, content: bytes) -> str:
 
 def chain_head(connection: Connection) -> ChainHead:
     """Return the end of the log."""
-    log = schema.events.c
-    last = connection.execute(select(log.seq, log.hash).order_by(log.seq.desc()).limit(1)).first()
-    return ChainHead(0, GENESIS_HASH) if last is None else ChainHead(last.seq, last.hash)
+    last = statements.last_event(connection)
+    return ChainHead(0, GENESIS_HASH) if last is None else ChainHead(*last)
 
 
 def stream_version(connection: Connection, stream: str) -> int:
     """Return the version of the last event of a stream; 0 where it has none."""
-    return _versions(connection, [stream]).get(stream, 0)
+    return statements.versions(connection, [stream]).get(stream, 0)
 
 
 def append(
@@ -134,7 +138,7 @@ def append(
     _check_names(events, expected_version)
     take_log_lock(connection)
     known = by_keys(connection, (event.idempotency_key for event in events))
-    versions = _versions(connection, sorted({event.stream for event in events}))
+    versions = statements.versions(connection, list({event.stream for event in events}))
     head = chain_head(connection)
     stored: list[StoredEvent] = []
     written: list[StoredEvent] = []
@@ -154,83 +158,107 @@ def append(
         written.append(link)
         stored.append(link)
     if written:
-        connection.execute(insert(schema.events), [vars(link) for link in written])
+        statements.insert_events(connection, [tuple(vars(link).values()) for link in written])
     return stored
 
 
 def read(connection: Connection, stream: str | None = None, after_seq: int = 0, limit: int | None = None) -> Iterator[StoredEvent]:
     """Yield the events after `after_seq` in the log's order, of one stream or of all; rows are fetched as needed."""
+    for row in read_rows(connection, stream, after_seq, limit):
+        yield StoredEvent(*row)
+
+
+def read_rows(
+    connection: Connection, stream: str | None = None, after_seq: int = 0, limit: int | None = None
+) -> Iterator[statements.EventRow]:
+    """Yield events as `read` does, each as the plain values of a `StoredEvent`, in the order of its fields."""
     log = schema.events.c
-    query = select(schema.events).where(log.seq > after_seq).order_by(log.seq)
-    if stream is not None:
-        query = query.where(log.stream == stream)
+    query = select(schema.events).where(log.seq > after_seq)
+    # within a stream the order of the log is that of the versions, which have an index
+    query = query.order_by(log.seq) if stream is None else query.where(log.stream == stream).order_by(log.version)
     if limit is not None:
         query = query.limit(limit)
     with connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)) as result:
-        for row in result:
-            yield _stored(row)
+        for rows in result.partitions():
+            yield from rows
 
 
 def by_keys(connection: Connection, keys: Iterable[str]) -> dict[str, StoredEvent]:
     """Return the events that have one of these idempotency keys, by key."""
-    wanted = sorted(set(keys))
-    found: dict[str, StoredEvent] = {}
-    for start in range(0, len(wanted), CHUNK):
-        chunk = wanted[start : start + CHUNK]
-        query = select(schema.events).where(schema.events.c.idempotency_key.in_(chunk))
-        found.update((row.idempotency_key, _stored(row)) for row in connection.execute(query))
-    return found
+    rows = statements.events_with_keys(connection, list(set(keys)))
+    return {event.idempotency_key: event for event in (StoredEvent(*row) for row in rows)}
 
 
-def _stored(row: Row[tuple[object, ...]]) -> StoredEvent:
-    return StoredEvent(**row._mapping)
+def is_canonical(encoded: bytes) -> bool:
+    """Say whether bytes are the canonical form of an event's data: an object, its keys sorted, without floats."""
+    try:
+        data = json.loads(encoded, parse_float=_refuse, parse_constant=_refuse)
+        return isinstance(data, dict) and canonical_bytes(data, floats=False) == encoded
+    except (TypeError, ValueError):
+        return False
 
 
-def _versions(connection: Connection, streams: Sequence[str]) -> dict[str, int]:
-    log = schema.events.c
-    found: dict[str, int] = {}
-    for start in range(0, len(streams), CHUNK):
-        chunk = streams[start : start + CHUNK]
-        query = select(log.stream, func.max(log.version)).where(log.stream.in_(chunk)).group_by(log.stream)
-        found.update((stream, version) for stream, version in connection.execute(query))
-    return found
+def _refuse(number: str) -> None:
+    raise TypeError(f"{number} has no place in an event")
 
 
 def _link(event: NewEvent, at: str, version: int, head: ChainHead) -> StoredEvent:
-    content = _canonical(
-        event,
-        {
-            "stream": event.stream,
-            "version": version,
-            "type": event.type,
-            "key": event.idempotency_key,
-            "recorded_at": at,
-            "data": event.data,
-        },
-    )
+    content = _content(event, at, version)
     return StoredEvent(
-        seq=head.seq + 1,
-        stream=event.stream,
-        version=version,
-        type=event.type,
-        idempotency_key=event.idempotency_key,
-        recorded_at=at,
-        content=content,
-        previous_hash=head.hash,
-        hash=chain_hash(head.hash, content),
+        head.seq + 1,
+        event.stream,
+        version,
+        event.type,
+        event.idempotency_key,
+        at,
+        content,
+        head.hash,
+        chain_hash(head.hash, content),
     )
 
 
-def _canonical(event: NewEvent, value: object) -> bytes:
+def _content(event: NewEvent, at: str, version: int) -> bytes:
+    """Return the canonical bytes of an event: its members in the order of their names, as `canonical_bytes` would write them."""
+    encoded = event.encoded if event.encoded is not None else _encoded(event)
+    return b'{"data":%b,"key":%b,"recorded_at":"%b","stream":%b,"type":%b,"version":%d}' % (
+        encoded,
+        orjson.dumps(event.idempotency_key),
+        at.encode(),
+        orjson.dumps(event.stream),
+        orjson.dumps(event.type),
+        version,
+    )
+
+
+def _encoded(event: NewEvent) -> bytes:
     try:
-        return canonical_bytes(value, floats=False)
+        return canonical_bytes(event.data, floats=False, plain=_is_plain(event.data))
     except (TypeError, ValueError) as error:
         raise DataProblem(f"event {event.idempotency_key!r} of type {event.type!r} cannot be recorded: {error}") from error
 
 
+_LEAVES = frozenset({str, int, bool, NoneType})
+
+
+def _is_plain(value: object) -> bool:
+    """Say whether a value is JSON without floats as it stands, so that nothing in it has to be brought to a plain form."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if type(one) is dict:
+            if not all(type(key) is str for key in one):
+                return False
+            waiting += [item for item in one.values() if type(item) not in _LEAVES]
+        elif type(one) is list or type(one) is tuple:
+            waiting += [item for item in one if type(item) not in _LEAVES]
+        elif type(one) not in _LEAVES:
+            return False
+    return True
+
+
 def _require_same(event: NewEvent, earlier: StoredEvent) -> None:
     same_place = event.stream == earlier.stream and event.type == earlier.type
-    if not same_place or _canonical(event, event.data) != canonical_bytes(earlier.data, floats=False):
+    if not same_place or _content(event, earlier.recorded_at, earlier.version) != earlier.content:
         raise IdempotencyConflict(
             f"key {event.idempotency_key!r} was recorded as event {earlier.seq} ({earlier.type} in {earlier.stream!r}) "
             "with other content; use another key, or find out who used this one"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, select
 from sqlalchemy.engine import URL
 
-from portfolio_platform.book import schema
+from portfolio_platform.book import schema, statements
 from portfolio_platform.book.engine import WAIT_SECONDS, open_engines, take_log_lock
 from portfolio_platform.book.location import Location
 from portfolio_platform.book.problems import NOT_CREATED
@@ -94,7 +94,7 @@ def require_version(connection: Connection, location: Location) -> None:
     Raises:
         StoreProblem: the book was never created, or is older or newer than the code.
     """
-    found = connection.execute(select(schema.book_version.c.version_num)).scalar_one_or_none()
+    found = statements.book_version(connection)
     if found == schema.VERSION:
         return
     if found is None:

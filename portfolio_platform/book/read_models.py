@@ -85,8 +85,8 @@ def write(connection: Connection, changes: Sequence[Change], *, at: datetime) ->
 
 
 def applied(row: Mapping[str, Value] | None, table: Table, identity: str, told: Mapping[str, Json], seq: int) -> Row:
-    """Return a row after an event that sets some of its columns."""
-    new: Row = dict(row) if row is not None else {"id": identity}
+    """Return a row after an event that sets some of its columns; what may be null and was never set is null."""
+    new: Row = dict(row) if row is not None else {**dict.fromkeys(_optional(table)), "id": identity}
     for name, value in told.items():
         if name not in table.c:
             raise StoreProblem(f"event {seq} sets {table.name}.{name}, which there is not; verify the log")
@@ -130,6 +130,11 @@ def require_name(by: str, what: str = "by") -> str:
 def all_of(conditions: Iterable[ColumnElement[bool] | None]) -> list[ColumnElement[bool]]:
     """Return the conditions that there are."""
     return [condition for condition in conditions if condition is not None]
+
+
+def _optional(table: Table) -> list[str]:
+    """Return the columns that an event of an older version may not know."""
+    return [column.name for column in table.c if column.nullable and column.name not in schema.TRANSIENT]
 
 
 def _told(change: Change) -> dict[str, Row]:

@@ -18,9 +18,10 @@ from sqlalchemy import (
     UniqueConstraint,
     column,
     table,
+    text,
 )
 
-VERSION = "0002"
+VERSION = "0003"
 """The newest migration: the version of a book that this code reads and writes. Versions order as text."""
 
 VERSION_TABLE = "book_version"
@@ -166,6 +167,7 @@ recommendations = Table(
     Column("decided_by", Text, nullable=False),
     Column("decided_at", Text),
     Column("reason", Text, nullable=False),
+    Column("commands", Text),
     Column("event_seq", SEQUENCE_NUMBER, ForeignKey("events.seq"), nullable=False),
     Index(None, "portfolio", "issued"),
 )
@@ -191,8 +193,62 @@ monitor_runs = Table(
     Column("event_seq", SEQUENCE_NUMBER, ForeignKey("events.seq"), nullable=False),
 )
 
+_IN_OFFICE = text("removed_at IS NULL")
+_ACCEPTED = text("state = 'accepted'")
+
+operators = Table(
+    "operators",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("added_at", Text, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("removed_at", Text),
+    Column("removed_by", Text, nullable=False),
+    Column("event_seq", SEQUENCE_NUMBER, ForeignKey("events.seq"), nullable=False),
+    Index(None, "name", unique=True, sqlite_where=_IN_OFFICE, postgresql_where=_IN_OFFICE),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("portfolio", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("subject_hash", Text, nullable=False),
+    Column("terms_version", Integer),
+    Column("nonce", Text),
+    Column("expires_at", Text),
+    Column("content", LargeBinary, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("event_seq", SEQUENCE_NUMBER, ForeignKey("events.seq"), nullable=False),
+    Index(None, "subject"),
+    Index(None, "nonce", unique=True, sqlite_where=_ACCEPTED, postgresql_where=_ACCEPTED),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("seq", SEQUENCE_NUMBER, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("event_seq", SEQUENCE_NUMBER, ForeignKey("events.seq"), nullable=False),
+)
+
 READ_MODELS: dict[str, Table] = {
-    table.name: table for table in (alerts, notifications, silences, recommendations, annotations, monitor_runs)
+    table.name: table
+    for table in (alerts, notifications, silences, recommendations, annotations, monitor_runs, operators, approvals, checkpoints)
 }
 """The tables that the events rebuild, by name."""
 

@@ -114,7 +114,7 @@ def _changed_from(home: "Home") -> date | None:
     """Return the first day that the next build will compute, None where the ledger is up to date."""
     from portfolio_platform.ledger.pipeline import plan
 
-    return plan(home, home.policy(), home.today, None)[0]
+    return plan(home, home.timeline().newest.policy, home.today, None)[0]
 
 
 def _missing(home: "Home") -> list[str]:

@@ -5,13 +5,13 @@ observations come from is in `execution_inputs`. Sources: order-statistic interv
 one-sided CUSUM, Page 1954; Wilson 1927.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from portfolio_platform.diagnostics.execution_windows import Windows, observed_until
 from portfolio_platform.evidence.intervals import quantile_ranks, wilson
 from portfolio_platform.policy.diagnostics import ExecutionPolicy
 
@@ -122,51 +122,44 @@ def profile(
     of a window is the mean of what is expected of its observations; of a group that is ``pooled`` from several playbooks
     the median of these, for the mean of medians of unlike playbooks is far from the median of them all.
     """
-    ends, query, which = _window_ends(given, group, day)
-    count = carried.day.size
-    first = np.searchsorted(given.group, np.arange(count))
-    start = np.maximum(ends - window, first[given.group[ends - 1]]) if ends.size else ends
-    n = ends - start
-    place = start[:, None] + np.arange(window)
-    inside = np.arange(window) < n[:, None]
-    place = np.minimum(place, max(given.value.size - 1, 0))
-    values = np.sort(np.where(inside, given.value[place], np.nan), axis=1) if ends.size else np.empty((0, window))
-    of_medians = pooled[given.group[ends - 1]] & (not measure.is_rate) if ends.size else np.zeros(0, np.bool_)
-    expected = np.empty(n.size)
-    for rows, summed in ((of_medians, _median_inside), (~of_medians, _mean_inside)):
-        expected[rows] = summed(given.expected, place[rows], inside[rows])
-    realised, low, high = _rate(values, n) if measure.is_rate else _median(values, n, policy.median_minimum)
-    state = _cusum(measure, given, first, carried, policy)
-    at = ends - 1
+    bounds = np.searchsorted(given.group, np.arange(carried.day.size + 1))
+    ends, query, which = _window_ends(given, bounds, group, day)
+    owner = given.group[ends - 1]
+    within = Windows(np.maximum(ends - window, bounds[owner]), ends, window)
+    of_medians = pooled[owner] & (not measure.is_rate)
+    expected = within.mean(given.expected)
+    expected[of_medians] = within.at(of_medians).median(given.expected)
+    realised, low, high = _rate(given.value, within) if measure.is_rate else _median(given.value, within, policy.median_minimum)
+    cusum, signal, seen, mean, squares = _cusum(measure, given, ends, bounds, carried, policy)
     found = Profile(
         query=query,
         expected=expected,
         realised=realised,
         low=low,
         high=high,
-        p90=np.full(n.size, np.nan) if measure.is_rate else _upper(values, n, policy.p90_minimum),
-        expected_p90=np.where(of_medians, np.nan, _mean_inside(given.expected_p90, place, inside)),
+        p90=np.full(ends.size, np.nan) if measure.is_rate else _upper(given.value, within, policy.p90_minimum),
+        expected_p90=np.where(of_medians, np.nan, within.mean(given.expected_p90)),
         drift=_drift(measure, expected, low, high),
-        cusum=state[0][at],
-        signal=state[1][at],
-        seen=state[2][at],
-        mean=state[3][at],
-        squares=state[4][at],
-        n=n,
-        flagged=_beyond_limit(measure, values, policy),
-        window_start=given.day[start] if ends.size else ends,
+        cusum=cusum,
+        signal=signal,
+        seen=seen,
+        mean=mean,
+        squares=squares,
+        n=within.n,
+        flagged=_beyond_limit(measure, given.value, within, policy),
+        window_start=given.day[within.start],
     )
     return _spread(found, query, which)
 
 
-def _window_ends(given: Observations, group: Int64, day: Int64) -> tuple[Int64, Int64, Int64]:
-    """Return the distinct ends of windows (exclusive), the queries that have one, and which end each has."""
-    span = 1 << 32
-    until = np.searchsorted(given.group * span + given.day, group * span + day, side="right")
-    begin = np.searchsorted(given.group, group)
-    query = np.flatnonzero(until > begin)
-    ends, which = np.unique(until[query], return_inverse=True)
-    return ends, query, which
+def _window_ends(given: Observations, bounds: Int64, group: Int64, day: Int64) -> tuple[Int64, Int64, Int64]:
+    """Return the distinct ends of windows (exclusive), ascending, the queries that have one, and which end each has."""
+    until = np.empty(group.size, np.int64)
+    observed_until(given.day, bounds, group, day, until)
+    query = np.flatnonzero(until > bounds[group])
+    asked = np.zeros(given.day.size + 1, np.bool_)
+    asked[until[query]] = True
+    return np.flatnonzero(asked), query, np.cumsum(asked)[until[query]] - 1
 
 
 def _spread(found: Profile, query: Int64, which: Int64) -> Profile:
@@ -175,55 +168,26 @@ def _spread(found: Profile, query: Int64, which: Int64) -> Profile:
     return Profile(query=query, **columns)
 
 
-def _mean_inside(values: Float64, place: Int64, inside: Flags) -> Float64:
-    """Return the mean of each window's known values, NaN where it has none."""
-    if not place.size or np.isnan(values).all():
-        return np.full(place.shape[0], np.nan)
-    taken = np.where(inside, values[place], np.nan)
-    known = np.isfinite(taken)
-    count = known.sum(axis=1)
-    return np.where(count > 0, np.where(known, taken, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+def _median(values: Float64, within: Windows, minimum: int) -> tuple[Float64, Float64, Float64]:
+    """Return the median of each window and its exact interval at 95 %, NaN below the minimum."""
+    ranks = [quantile_ranks(size, 0.5) if size >= max(minimum, 1) else None for size in range(within.width + 1)]
+    lower, upper = (np.array([0 if pair is None else pair[end] for pair in ranks]) for end in (0, 1))
+    return within.interval(values, lower, upper)
 
 
-def _median_inside(values: Float64, place: Int64, inside: Flags) -> Float64:
-    """Return the median of each window's known values, NaN where it has none."""
-    if not place.size or np.isnan(values).all():
-        return np.full(place.shape[0], np.nan)
-    taken = np.sort(np.where(inside, values[place], np.nan), axis=1)
-    count, row = np.isfinite(taken).sum(axis=1), np.arange(place.shape[0])
-    # without a known value both are NaN
-    median: Float64 = (taken[row, np.maximum(count - 1, 0) // 2] + taken[row, count // 2]) / 2.0
-    return median
-
-
-def _median(values: Float64, n: Int64, minimum: int) -> tuple[Float64, Float64, Float64]:
-    """Return median and its exact interval at 95 % of each row of sorted values, of which the first n count."""
-    row = np.arange(n.size)
-    median = (values[row, (n - 1) // 2] + values[row, n // 2]) / 2.0
-    ranks = [quantile_ranks(size, 0.5) if size >= max(minimum, 1) else None for size in range(values.shape[1] + 1)]
-    lower = np.array([0 if pair is None else pair[0] for pair in ranks])[n]
-    upper = np.array([0 if pair is None else pair[1] for pair in ranks])[n]
-    known = lower > 0
-    low = np.where(known, values[row, np.maximum(lower - 1, 0)], np.nan)
-    high = np.where(known, values[row, np.maximum(upper - 1, 0)], np.nan)
-    return median, low, high
-
-
-def _rate(values: Float64, n: Int64) -> tuple[Float64, Float64, Float64]:
+def _rate(values: Float64, within: Windows) -> tuple[Float64, Float64, Float64]:
     """Return share of successes and its Wilson interval at 95 %."""
-    successes = np.nansum(values, axis=1)
+    successes, n = within.above(values, 0.0), within.n
     low, high = wilson(successes, n)
     return successes / n, low, high
 
 
-def _upper(values: Float64, n: Int64, minimum: int) -> Float64:
-    """Return the 90th percentile (linear between order statistics) of each row of sorted values, NaN below the minimum."""
-    if not n.size:
-        return np.empty(0)
-    row, exact = np.arange(n.size), 0.9 * (n - 1)
-    below = np.floor(exact).astype(np.int64)
-    first, second = values[row, below], values[row, np.minimum(below + 1, n - 1)]
-    return np.where(n >= minimum, first + (exact - below) * (second - first), np.nan)
+def _upper(values: Float64, within: Windows, minimum: int) -> Float64:
+    """Return the 90th percentile of each window, NaN below the minimum."""
+    enough = within.n >= minimum
+    found = np.full(enough.size, np.nan)
+    found[enough] = within.at(enough).quantile(values, 0.9)
+    return found
 
 
 def _drift(measure: Measure, expected: Float64, low: Float64, high: Float64) -> Float64:
@@ -234,37 +198,32 @@ def _drift(measure: Measure, expected: Float64, low: Float64, high: Float64) -> 
     return np.where(np.isnan(above), np.nan, np.maximum(beyond, 0.0))
 
 
-def _beyond_limit(measure: Measure, values: Float64, policy: ExecutionPolicy) -> Int64:
+def _beyond_limit(measure: Measure, values: Float64, within: Windows, policy: ExecutionPolicy) -> Int64:
     """Return how many observations of each window are beyond the measure's hard limit."""
-    beyond: dict[str, Callable[[], Flags]] = {
-        SLIPPAGE.name: lambda: values > policy.slippage_limit_bps,
-        FILL_RATIO.name: lambda: values < policy.fill_limit,
-        FILL_TIME.name: lambda: values > policy.fill_minutes * 60.0,
-    }
-    if measure.name not in beyond:
-        return np.zeros(values.shape[0], np.int64)
-    counted: Int64 = beyond[measure.name]().sum(axis=1)
-    return counted
+    if measure.name == FILL_RATIO.name:
+        return within.above(-values, -policy.fill_limit)
+    limits = {SLIPPAGE.name: policy.slippage_limit_bps, FILL_TIME.name: policy.fill_minutes * 60.0}
+    return within.above(values, limits.get(measure.name, np.inf))
 
 
 def _cusum(
-    measure: Measure, given: Observations, first: Int64, carried: Carried, policy: ExecutionPolicy
+    measure: Measure, given: Observations, ends: Int64, bounds: Int64, carried: Carried, policy: ExecutionPolicy
 ) -> tuple[Float64, Flags, Int64, Float64, Float64]:
-    """Return the state of each group's CUSUM after each observation; NaN before the carried state and while the baseline is short."""
-    size = given.value.size
-    cusum, mean, squares = np.full(size, np.nan), np.full(size, np.nan), np.full(size, np.nan)
-    signal, seen = np.zeros(size, np.bool_), np.zeros(size, np.int64)
-    bounds = np.append(first, size)
+    """Return the state of the CUSUM at each end of a window; NaN while the baseline is short."""
+    cusum, mean, squares = np.empty(ends.size), np.empty(ends.size), np.empty(ends.size)
+    signal, seen = np.empty(ends.size, np.bool_), np.empty(ends.size, np.int64)
     start = (carried.day, carried.cusum, carried.signal, carried.seen, carried.mean, carried.squares)
     k = -1.0 if measure.is_rate else policy.cusum_k
-    _page(given.day, given.value * measure.worse, bounds, *start, k, policy.cusum_h, measure.worse, cusum, signal, seen, mean, squares)
-    return cusum, signal, seen, mean, squares
+    out = (cusum, signal, seen, mean, squares)
+    _page(given.day, given.value, ends, bounds, *start, k, policy.cusum_h, measure.worse, *out)
+    return out
 
 
 @njit(cache=True)
 def _page(  # pragma: no cover - compiled
     day: Int64,
     value: Float64,
+    ends: Int64,
     bounds: Int64,
     since: Int64,
     sums: Float64,
@@ -283,20 +242,23 @@ def _page(  # pragma: no cover - compiled
 ) -> None:
     """Page's ``S = max(0, S + z - k)``, z in standard deviations of all earlier observations (Welford); k below 0: none.
 
-    Both z and S are bounded (`OUTLIER`, `CEILING`).
+    Both z and S are bounded (`OUTLIER`, `CEILING`). What it is after an observation is written where a window ends with it.
     """
+    row = 0
     for group in range(bounds.size - 1):
         total, firing, count = sums[group], on[group], seen_before[group]
         centre, spread = mean_before[group] * sign, squares_before[group]
         for i in range(bounds[group], bounds[group + 1]):
             if day[i] > since[group]:
+                apart = value[i] * sign - centre
                 if count >= BASELINE and spread > 0.0 and k >= 0.0:
-                    z = min((value[i] - centre) / np.sqrt(spread / (count - 1)), OUTLIER)
+                    z = min(apart / np.sqrt(spread / (count - 1)), OUTLIER)
                     total = min(max(0.0, total + z - k), CEILING * h)
                     firing = total > h or (firing and total > 0.0)
                 count += 1
-                apart = value[i] - centre
                 centre += apart / count
-                spread += apart * (value[i] - centre)
-            cusum[i] = total if count > BASELINE and k >= 0.0 else np.nan
-            signal[i], seen[i], mean[i], squares[i] = firing, count, centre * sign, spread
+                spread += apart * (value[i] * sign - centre)
+            if row < ends.size and ends[row] == i + 1:
+                cusum[row] = total if count > BASELINE and k >= 0.0 else np.nan
+                signal[row], seen[row], mean[row], squares[row] = firing, count, centre * sign, spread
+                row += 1

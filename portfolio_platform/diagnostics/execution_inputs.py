@@ -101,13 +101,45 @@ def observations(
     place = np.flatnonzero(chosen & np.isfinite(value) & (raw.portfolio >= 0) & (raw.playbook >= 0))
     if not _ascending(raw.day[place], raw.order[place]):
         place = place[np.lexsort((raw.order[place], raw.day[place]))]
-    twice = np.concatenate((place, place))
-    playbook = np.concatenate((raw.playbook[place], np.full(place.size, all_code)))
-    group = keys.group(raw.portfolio[twice], playbook)
-    # numbers of 16 bits are sorted by counting
-    order = np.argsort(group.astype(np.uint16) if keys.count < 1 << 16 else group, kind="stable")
-    taken = twice[order]
-    return Observations(group[order], raw.day[taken], value[taken], expected[taken], expected_p90[taken])
+    size = 2 * place.size
+    group, day = np.empty(size, np.int64), np.empty(size, np.int64)
+    figures = (np.empty(size), np.empty(size), np.empty(size))
+    _deal(place, raw.portfolio, raw.playbook, raw.day, value, expected, expected_p90, len(keys.playbooks), all_code, group, day, *figures)
+    return Observations(group, day, *figures)
+
+
+@njit(cache=True)
+def _deal(
+    place: Int64,
+    portfolio: Int64,
+    playbook: Int64,
+    days: Int64,
+    value: Float64,
+    expected: Float64,
+    expected_p90: Float64,
+    playbooks: int,
+    all_code: int,
+    group: Int64,
+    day: Int64,
+    values: Float64,
+    norms: Float64,
+    norms_p90: Float64,
+) -> None:  # pragma: no cover - compiled
+    """Deal observations out to their playbook's group and to that of all playbooks, each in the order in which they come."""
+    groups = (portfolio[place].max() + 1) * playbooks if place.size else 0
+    at = np.zeros(groups + 1, np.int64)
+    for i in place:
+        at[portfolio[i] * playbooks + playbook[i] + 1] += 1
+        at[portfolio[i] * playbooks + all_code + 1] += 1
+    for g in range(groups):
+        at[g + 1] += at[g]
+    for together in range(2):
+        for i in place:
+            g = portfolio[i] * playbooks + (all_code if together else playbook[i])
+            row = at[g]
+            at[g] += 1
+            group[row], day[row] = g, days[i]
+            values[row], norms[row], norms_p90[row] = value[i], expected[i], expected_p90[i]
 
 
 def _ascending(first: Int64, second: Int64) -> bool:

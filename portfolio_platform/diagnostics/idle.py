@@ -48,6 +48,12 @@ class Sessions:
         with np.errstate(invalid="ignore"):
             return (self.cap > 0.0) & np.isfinite(self.heat) & (self.equity > 0.0) & self.allowed
 
+    @property
+    def unused(self) -> Float64:
+        """Return the unused share of the cap, 0 where a session is no observation."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.counted, np.maximum(0.0, 1.0 - self.heat / self.cap), 0.0)
+
 
 @dataclass(frozen=True)
 class Setups:
@@ -240,8 +246,6 @@ def idle_capital(
     size, counted = given.cap.size, given.counted
     sessions = windowed_count(np.flatnonzero(counted), size, policy.window)
     some = sessions.astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        unused = np.where(counted, np.maximum(0.0, 1.0 - given.heat / given.cap), 0.0)
     budget = _over(windowed(np.where(counted, given.cap * given.equity, 0.0), policy.window), some)
     levels = setup_levels(setups, counted, policy.window)
     count = np.where(sessions > 0, levels.sum(axis=1), 0)
@@ -256,7 +260,7 @@ def idle_capital(
     low, high = wilson(k, n)
     baseline = _over(k_before.astype(np.float64), n_before.astype(np.float64))
     return Idle(
-        idle=_over(windowed(unused, policy.window), some),
+        idle=_over(windowed(given.unused, policy.window), some),
         idle_cash_pct=_idle_cash(given, policy.cash_buffer),
         mean_gross_exposure=full_mean(given.gross_exposure_pct, policy.exposure_window),
         sessions=sessions,

@@ -30,8 +30,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
-from portfolio_platform.days import NANOSECONDS_PER_DAY, day_number
+from portfolio_platform.diagnostics.label_bars import Frame, at, frame, medians
 from portfolio_platform.policy.diagnostics import FailurePolicy
 from portfolio_platform.signals.bars import Bars
 
@@ -121,158 +122,69 @@ def lookback_days(policy: FailurePolicy) -> int:
     return DAYS_PER_BAR * (max(policy.bars, policy.chop_bars, policy.breakout_bars, policy.conflict_bars) + 1)
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """Bars with what the rules take from them: true range and its mean up to each bar, and who owns a bar."""
-
-    bars: Bars
-    volume: Float64
-    owner: Int64
-    day: Int64
-    true_range: Float64
-    atr: Float64
-    reach: int
-
-    def back(self, place: Int64, count: int) -> Int64:
-        """Return the bar ``count`` bars earlier, -1 where the symbol has none within the look-back."""
-        earlier = np.where(place >= count, place - count, 0)
-        same = (place >= count) & (self.owner[earlier] == self.owner[place])
-        near = self.bars.ts[place] - self.bars.ts[earlier] <= self.reach * NANOSECONDS_PER_DAY
-        return np.where(same & near, earlier, -1)
-
-    def window(self, values: Float64, last: Int64, count: int) -> Float64:
-        """Return the ``count`` values that end with each bar as rows; NaN where they are not all there, or at -1."""
-        sound = (last >= 0) & (self.back(np.maximum(last, 0), count - 1) >= 0)
-        places = np.where(sound, last, 0)[:, None] - np.arange(count - 1, -1, -1)
-        return np.where(sound[:, None], values[np.where(sound[:, None], places, 0)], np.nan)
-
-    def before(self, place: Int64) -> Int64:
-        """Return the bar before each, -1 at -1 and where there is none."""
-        return np.where(place >= 0, self.back(np.maximum(place, 0), 1), -1)
-
-
-def _frame(bars: Bars, volume: Float64, policy: FailurePolicy) -> _Frame:
-    owner = np.repeat(np.arange(len(bars.symbols)), np.diff(bars.start))
-    before = np.append(np.nan, bars.close[:-1])
-    before[bars.start[:-1][np.diff(bars.start) > 0]] = np.nan
-    true_range = np.fmax(bars.high, before) - np.fmin(bars.low, before)
-    true_range[np.isnan(before)] = np.nan
-    frame = _Frame(bars, volume, owner, day_number(bars.ts), true_range, np.empty(0), lookback_days(policy))
-    every = np.arange(bars.ts.size)
-    atr = np.full(bars.ts.size, np.nan)
-    if bars.ts.size > policy.bars:
-        rows = np.lib.stride_tricks.sliding_window_view(true_range, policy.bars)
-        # summed in order, so that bars further back change no digit
-        total = np.zeros(rows.shape[0])
-        for place in range(policy.bars):
-            total += rows[:, place]
-        atr[policy.bars - 1 :] = total / policy.bars
-        atr[frame.back(every, policy.bars) < 0] = np.nan
-    return _Frame(bars, volume, owner, frame.day, true_range, atr, frame.reach)
-
-
-def _search(frame: _Frame, symbol: Int64, ts: Int64, side: str) -> Int64:
-    """Return the place of each time among its symbol's bars, counted over all bars; -1 without a bar of the symbol."""
-    bars, out = frame.bars, np.full(ts.size, -1, np.int64)
-    for code in np.unique(symbol[symbol >= 0]).tolist():
-        mine, begin, end = symbol == code, bars.start[code], bars.start[code + 1]
-        if end > begin:
-            out[mine] = begin + np.searchsorted(bars.ts[begin:end], ts[mine], side=side)  # type: ignore[call-overload]
-    return out
-
-
-def _newest(frame: _Frame, symbol: Int64, ts: Int64) -> Int64:
-    """Return the newest bar up to each time, -1 where there is none within the look-back."""
-    after = _search(frame, symbol, ts, "right")
-    found = after > frame.bars.start[np.maximum(symbol, 0)]
-    near = ts - _at_ts(frame, np.where(found, after - 1, -1)) <= frame.reach * NANOSECONDS_PER_DAY
-    return np.where(found & near, after - 1, -1)
-
-
-def _at_ts(frame: _Frame, place: Int64) -> Int64:
-    """Return the time of each bar, 0 at -1."""
-    out: Int64 = np.append(frame.bars.ts, 0)[place]
-    return out
-
-
-def _last(frame: _Frame, trades: Losers) -> Int64:
+def _last(frame: Frame, trades: Losers) -> Int64:
     """Return the bar in which each trade was closed, the one before where that bar ends after the day; -1 without."""
     symbol = trades.symbol
-    at = _search(frame, symbol, trades.closed_at, "left")
-    inside = (at >= 0) & (at < frame.bars.start[np.maximum(symbol, 0) + 1])
-    same_day = inside & (frame.day[np.where(inside, at, 0)] <= trades.day)
-    return np.where(same_day, at, _newest(frame, symbol, trades.closed_at))
+    found = frame.search(symbol, trades.closed_at, after=False)
+    inside = (found >= 0) & (found < frame.bars.start[np.maximum(symbol, 0) + 1])
+    same_day = inside & (frame.day[np.where(inside, found, 0)] <= trades.day)
+    return np.where(same_day, found, frame.newest(symbol, trades.closed_at))
 
 
-def _at(values: Float64, place: Int64) -> Float64:
-    """Return the value at each place, NaN at -1."""
-    out: Float64 = np.append(values, np.nan)[place]
-    return out
-
-
-def _nan_rows(rows: Float64, function: str) -> Float64:
-    """Return a reduction by row, NaN for rows that are not whole."""
-    whole = ~np.isnan(rows).any(axis=1)
-    out = np.full(rows.shape[0], np.nan)
-    out[whole] = getattr(np, function)(rows[whole], axis=1)
-    return out
-
-
-def _breakout(frame: _Frame, trades: Losers, anchor: Int64, last: Int64, policy: FailurePolicy) -> tuple[Float64, Float64, Float64]:
+def _breakout(frame: Frame, trades: Losers, anchor: Int64, last: Int64, policy: FailurePolicy) -> tuple[Float64, Float64, Float64]:
     """Return the level, how far beyond it the signal bar closed, and the bar (1 the first held) that closed back inside."""
     bars, up = frame.bars, trades.sign > 0.0
-    highest = _nan_rows(frame.window(bars.high, frame.before(anchor), policy.breakout_bars), "max")
-    lowest = _nan_rows(frame.window(bars.low, frame.before(anchor), policy.breakout_bars), "min")
+    highest, lowest = frame.extremes(frame.back(anchor, 1), policy.breakout_bars)
     level = np.where(up, highest, lowest)
-    beyond = trades.sign * (_at(bars.close, anchor) - level)
-    first = _search(frame, trades.symbol, trades.opened_at, "right")
+    beyond = trades.sign * (at(bars.close, anchor) - level)
+    first = frame.search(trades.symbol, trades.opened_at, after=True)
     back = np.full(level.size, np.nan)
     for step in range(policy.reversion_bars - 1, -1, -1):
         place = first + step
         held = (first >= 0) & (last >= 0) & (place <= last)
-        inside = held & (trades.sign * (_at(bars.close, np.where(held, place, -1)) - level) < 0.0)
+        inside = held & (trades.sign * (at(bars.close, np.where(held, place, -1)) - level) < 0.0)
         back[inside] = step + 1.0
     return level, beyond, back
 
 
-def _shocks(frame: _Frame, trades: Losers, last: Int64, policy: FailurePolicy) -> tuple[Float64, Float64, Float64]:
-    """Return the last bar's true range over the ATR before it, and which share of how many symbols had a wide bar that day."""
-    before = frame.back(np.arange(frame.owner.size), 1)
-    usual = _at(frame.atr, before)
-    ratio = np.where(usual > 0.0, frame.true_range / np.where(usual > 0.0, usual, 1.0), np.nan)
-    known = np.isfinite(ratio)
-    days, code = np.unique(frame.day, return_inverse=True)
-    # a symbol counts once a day, by its widest bar
-    widest = np.zeros((len(frame.bars.symbols), days.size))
-    np.maximum.at(widest, (frame.owner[known], code[known]), ratio[known])
-    counted = (widest > 0.0).sum(axis=0).astype(np.float64)
-    share = (widest >= policy.breadth_atr).sum(axis=0) / np.maximum(counted, 1.0)
-    place = np.where(last >= 0, code[last], -1)
-    return _at(ratio, last), _at(share, place), _at(counted, place)
-
-
-def _efficiency(frame: _Frame, last: Int64, count: int) -> Float64:
+def _efficiency(frame: Frame, last: Int64, count: int) -> Float64:
     """Return net over summed change of close of the bars up to the last: 1 one way, 0 back where it came from."""
     rows = frame.window(frame.bars.close, last, count + 1)
     path = np.abs(np.diff(rows, axis=1)).sum(axis=1)
     return np.where(path > 0.0, np.abs(rows[:, -1] - rows[:, 0]) / np.where(path > 0.0, path, 1.0), np.nan)
 
 
-def _opposed(frame: _Frame, trades: Losers, opinions: Opinions, anchor: Int64, policy: FailurePolicy) -> Float64:
+def _opposed(frame: Frame, trades: Losers, opinions: Opinions, anchor: Int64, policy: FailurePolicy) -> Float64:
     """Return how many signals pointed the other way, from some bars before the signal bar up to the close."""
-    earlier = frame.back(np.maximum(anchor, 0), policy.conflict_bars)
-    since = np.where((anchor >= 0) & (earlier >= 0), frame.bars.ts[earlier], trades.seen_at)
+    earlier = frame.back(anchor, policy.conflict_bars)
+    since = np.where(earlier >= 0, frame.bars.ts[earlier], trades.seen_at)
     counts = np.zeros(trades.sign.size)
     start = np.searchsorted(opinions.book, np.arange(int(opinions.book.max(initial=-1)) + 2))
-    for book in np.unique(trades.book).tolist():
-        if book + 1 >= start.size:
-            continue
-        mine, part = trades.book == book, slice(start[book], start[book + 1])
-        for sign in (1.0, -1.0):
-            ts = opinions.ts[part][opinions.sign[part] == -sign]
-            some = mine & (trades.sign == sign)
-            counts[some] = np.searchsorted(ts, trades.closed_at[some], "right") - np.searchsorted(ts, since[some], "left")
+    long, short = (np.append(0, np.cumsum(opinions.sign == sign)) for sign in (1.0, -1.0))
+    _count_opposed(start, opinions.ts, long, short, trades.book, trades.sign, since, trades.closed_at, counts)
     return counts
+
+
+@njit(cache=True)
+def _count_opposed(
+    start: Int64,
+    ts: Int64,
+    long: Int64,
+    short: Int64,
+    book: Int64,
+    sign: Float64,
+    since: Int64,
+    until: Int64,
+    counts: Float64,
+) -> None:  # pragma: no cover - compiled
+    """Count signals against each trade; ``long`` and ``short`` say how many there are before each, of all books."""
+    for i in range(book.size):
+        if book[i] + 1 < start.size:
+            begin, mine = start[book[i]], ts[start[book[i]] : start[book[i] + 1]]
+            first = begin + np.searchsorted(mine, since[i], side="left")
+            last = begin + np.searchsorted(mine, until[i], side="right")
+            against = short if sign[i] > 0.0 else long
+            counts[i] = against[last] - against[first]
 
 
 def numbers(trades: Losers, bars: Bars, volume: Float64, opinions: Opinions, policy: FailurePolicy) -> Numbers:
@@ -280,13 +192,13 @@ def numbers(trades: Losers, bars: Bars, volume: Float64, opinions: Opinions, pol
     if not bars.ts.size:
         nothing = np.full(trades.sign.size, np.nan)
         return Numbers(**dict.fromkeys((field.name for field in fields(Numbers)), nothing))
-    frame = _frame(bars, volume, policy)
-    anchor, last = _newest(frame, trades.symbol, trades.seen_at), _last(frame, trades)
-    level, beyond, back = _breakout(frame, trades, anchor, last, policy)
-    atr = _at(frame.atr, anchor)
-    mean = _nan_rows(frame.window(bars.close, anchor, policy.bars), "mean")
-    usual = _nan_rows(frame.window(volume, frame.before(anchor), policy.bars), "median")
-    shock, breadth, symbols = _shocks(frame, trades, last, policy)
+    looked = frame(bars, volume, policy.bars, lookback_days(policy))
+    anchor, last = looked.newest(trades.symbol, trades.seen_at), _last(looked, trades)
+    level, beyond, back = _breakout(looked, trades, anchor, last, policy)
+    atr = at(looked.atr, anchor)
+    mean = looked.window(bars.close, anchor, policy.bars).mean(axis=1)
+    usual = medians(looked.window(volume, looked.back(anchor, 1), policy.bars))
+    shock, breadth, symbols = (at(of_bar, last) for of_bar in looked.shocks(policy.breadth_atr))
     with np.errstate(divide="ignore", invalid="ignore"):
         risk, planned = trades.sign * (trades.entry - trades.stop), trades.sign * (trades.signal_price - trades.signal_stop)
         reward = trades.sign * (trades.target - trades.entry) / risk
@@ -295,17 +207,17 @@ def numbers(trades: Losers, bars: Bars, volume: Float64, opinions: Opinions, pol
             level=level,
             beyond_level=beyond,
             bars_to_reversion=back,
-            extension=np.where(atr > 0.0, trades.sign * (_at(bars.close, anchor) - mean) / atr, np.nan),
-            volume_ratio=np.where(usual > 0.0, _at(volume, anchor) / usual, np.nan),
+            extension=np.where(atr > 0.0, trades.sign * (at(bars.close, anchor) - mean) / atr, np.nan),
+            volume_ratio=np.where(usual > 0.0, at(volume, anchor) / usual, np.nan),
             shock=shock,
             breadth=breadth,
             shocked_symbols=symbols,
-            opposed=_opposed(frame, trades, opinions, anchor, policy),
-            efficiency=_efficiency(frame, last, policy.chop_bars),
+            opposed=_opposed(looked, trades, opinions, anchor, policy),
+            efficiency=_efficiency(looked, last, policy.chop_bars),
             late=np.where(planned > 0.0, trades.sign * (trades.entry - trades.signal_price) / planned, np.nan),
             reward=np.where(risk > 0.0, reward, np.nan),
             stop_atr=np.where((risk > 0.0) & (atr > 0.0), risk / atr, np.nan),
-            recovered=trades.sign * (_at(bars.close, last) - trades.stop),
+            recovered=trades.sign * (at(bars.close, last) - trades.stop),
             mae_r=trades.mae_r,
             mfe_r=trades.mfe_r,
         )

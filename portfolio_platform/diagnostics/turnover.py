@@ -128,15 +128,10 @@ def joined(first: Daily, second: Daily) -> Daily:
 
 def add_up(fills: Fills) -> Cells:
     """Add fills up by symbol and session; fills of one order in one cell are one trade."""
-    width = int(fills.session.max(initial=0)) + 1
-    code, found = factorize(fills.symbol * width + fills.session)
-    distinct = np.sort(found)
-    cell, size = np.searchsorted(distinct, found)[code], distinct.size
-
-    def total(amount: Float64) -> Float64:
-        return np.bincount(cell, amount, minlength=size).astype(np.float64)
-
-    symbol, session = np.divmod(distinct, width)
+    cell, first = _cells(fills.symbol, fills.session)
+    symbol, session, size = fills.symbol[first], fills.session[first], first.size
+    amounts, counts = np.zeros((3, size)), np.zeros((2, size), np.int64)
+    _add(cell, fills.value, fills.fee, fills.flip, amounts, counts)
     parts = np.bincount(fills.order[fills.order >= 0])
     # most orders are filled at once: only the others need looking at
     split = (parts[fills.order] > 1) & (fills.order >= 0) if parts.size else np.zeros(fills.order.size, bool)
@@ -147,15 +142,52 @@ def add_up(fills: Fills) -> Cells:
     return Cells(
         symbol=symbol,
         session=session,
-        bought=total(np.maximum(fills.value, 0.0)),
-        sold=total(np.maximum(-fills.value, 0.0)),
-        fees=total(fills.fee),
-        fills=np.bincount(cell, minlength=size),
-        flips=np.bincount(cell[fills.flip], minlength=size),
+        bought=amounts[0],
+        sold=amounts[1],
+        fees=amounts[2],
+        fills=counts[0],
+        flips=counts[1],
         trades=np.bincount(cell[~split], minlength=size) + np.bincount(place, minlength=size),
         later=place[follows],
         earlier=place[follows - 1],
     )
+
+
+def _cells(symbol: Int64, session: Int64) -> tuple[Int64, Int64]:
+    """Return the cell (symbol, session) of each fill, numbered in their order, and the first fill of each cell."""
+    order = np.empty(symbol.size, np.int64)
+    # by time they come by session, so that putting them together by symbol sorts them
+    by_time = np.arange(symbol.size) if (session[1:] >= session[:-1]).all() else np.argsort(session, kind="stable")
+    _by_symbol(symbol, by_time, np.zeros(int(symbol.max(initial=-1)) + 2, np.int64), order)
+    opens = (np.diff(symbol[order], prepend=-1) != 0) | (np.diff(session[order], prepend=-1) != 0)
+    cell = np.empty(symbol.size, np.int64)
+    cell[order] = np.cumsum(opens) - 1
+    return cell, order[opens]
+
+
+@njit(cache=True)
+def _by_symbol(symbol: Int64, by_time: Int64, at: Int64, order: Int64) -> None:  # pragma: no cover - compiled
+    """Put fills together by symbol, by counting; each symbol's stay as they come."""
+    for s in symbol:
+        at[s + 1] += 1
+    for s in range(at.size - 1):
+        at[s + 1] += at[s]
+    for fill in by_time:
+        order[at[symbol[fill]]] = fill
+        at[symbol[fill]] += 1
+
+
+@njit(cache=True)
+def _add(cell: Int64, value: Float64, fee: Float64, flip: Flags, amounts: Float64, counts: Int64) -> None:  # pragma: no cover - compiled
+    """Add each fill to its cell: amounts bought, sold and paid in fees, fills and flips; NaN stays."""
+    for fill in range(cell.size):
+        at = cell[fill]
+        # what is missing is missing on both sides
+        amounts[0, at] += value[fill] if not value[fill] <= 0.0 else 0.0
+        amounts[1, at] += -value[fill] if not value[fill] >= 0.0 else 0.0
+        amounts[2, at] += fee[fill]
+        counts[0, at] += 1
+        counts[1, at] += flip[fill]
 
 
 def by_session(cells: Cells, trips: Int64, equity: Float64, before: float | None) -> Daily:

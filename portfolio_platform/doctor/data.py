@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portfolio_platform.home import DEFAULT_FIRST_DAY, Home
@@ -15,27 +14,38 @@ from portfolio_platform.doctor.finding import NAMED, Check, Finding, counted, gu
 
 MANY_FILES = 100
 """Files of a table beyond which a read slows down. A partitioned table has a file a month anyway."""
+SOON_DAYS = 30
+"""Days before a policy's last from which on it is told that nothing takes over."""
 
 
 def _policies(home: Home) -> Iterator[Finding]:
-    from portfolio_platform.policy.assigned import assigned_policies
+    from portfolio_platform.policy.assigned import policies_in_time
+    from portfolio_platform.policy.load import policy_names
 
-    files = sorted(home.policies.glob("*.toml"))
-    for path in files:
-        yield from guarded(f"policy {path.stem}", partial(_policy, path), home)
-    if not any(path.stem == "default" for path in files):
+    names = policy_names(home.policies)
+    for name in names:
+        yield from guarded(f"policy {name}", partial(_policy, name), home)
+    if "default" not in names:
         yield Finding("fail", "policy default", "policies/default.toml is not there", "`portfolio init` writes it")
         return
-    assigned = assigned_policies(home)
-    users = ", ".join(f"{name} has {policy.name}" for name, policy in sorted(assigned.by_portfolio.items()))
+    in_time = policies_in_time(home)
+    users = ", ".join(f"{name} has {timeline.name}" for name, timeline in sorted(in_time.by_portfolio.items()))
     yield Finding("ok", "policies in use", users or "default, for every portfolio")
 
 
-def _policy(path: Path, home: Home) -> Iterator[Finding]:
-    from portfolio_platform.policy.load import load_policy
-
-    policy = load_policy(path)
-    yield Finding("ok", f"policy {path.stem}", f"version {policy.version}, hash {policy.hash[:12]}")
+def _policy(name: str, home: Home) -> Iterator[Finding]:
+    """Say what of a policy is in force today, and whether it soon is no more. Raises where its files are wrong."""
+    timeline = home.timeline(name)
+    now = timeline.on(home.today)
+    state = f"version {now.policy.version}, hash {now.policy.hash[:12]}"
+    if len(timeline.versions) > 1:
+        state = f"{state}, {timeline.versions.index(now) + 1} of {len(timeline.versions)} in time"
+    last = now.expires
+    if last is not None and (last - home.today).days < SOON_DAYS and timeline.newest is now:
+        remedy = f"write policies/{name}@next.toml with effective_from no later than the day after, or move `expires` in {now.source}"
+        yield Finding("warn", f"policy {name}", f"{state}; its last day is {last}, and nothing takes over", remedy)
+    else:
+        yield Finding("ok", f"policy {name}", state)
 
 
 def _lock(home: Home) -> Iterator[Finding]:
@@ -120,21 +130,24 @@ def _span(home: Home) -> Iterator[Finding]:
 
 def _derived(home: Home) -> Iterator[Finding]:
     from portfolio_platform.lake.progress import newest_import, read_progress
+    from portfolio_platform.policy.assigned import accounting_hash, policies_in_time
     from portfolio_platform.stages import STAGES
 
     if not newest_import(home.lake):
         return
-    for name in ("ledger", *(stage.name for stage in STAGES)):
+    in_time = policies_in_time(home)
+    trails = {"ledger": accounting_hash(in_time.default.newest.policy), **{stage.name: stage.trail(in_time) for stage in STAGES}}
+    for name, trail in trails.items():
         progress = read_progress(home.lake, name)
         if progress is None:
             yield Finding("warn", name, "not built yet", "`portfolio build`")
             continue
-        behind = list(_behind(name, progress, home))
+        behind = list(_behind(name, progress, trail, home))
         state = f"built until {progress.built_until}"
         yield Finding("warn", name, ", ".join([state, *behind]), "`portfolio build`") if behind else Finding("ok", name, state)
 
 
-def _behind(name: str, progress: "Progress", home: Home) -> Iterator[str]:
+def _behind(name: str, progress: "Progress", trail: str, home: Home) -> Iterator[str]:
     """Say how far a derived table is behind the clock, the imports, its policy, and what it rests on."""
     days = (home.today - progress.built_until).days
     if days > 0:
@@ -143,14 +156,14 @@ def _behind(name: str, progress: "Progress", home: Home) -> Iterator[str]:
         imports = _imports_since(home, progress.import_seq)
         if imports:
             yield f"{counted(imports, 'import')} behind"
-        if progress.policy_hash != home.policy().hash:
-            yield "built under another policy"
     else:
         behind = [upstream for upstream, generation in progress.upstreams.items() if _generation(home, upstream) > generation]
         if behind:
             yield f"older than what it rests on ({', '.join(behind)})"
     if progress.code_version != __version__:
         yield f"built by version {progress.code_version}"
+    elif (other := progress.first_stale_day(trail, home.first_day)) is not None:
+        yield "built under another policy" if other == home.first_day else f"built under another policy from {other} on"
 
 
 def _generation(home: Home, name: str) -> int:

@@ -169,7 +169,7 @@ def _interval_gates(policy: Policy) -> list[Gate]:
     sides: dict[Comparison, list[str]] = {}
     for metric in METRICS:
         found = threshold_of(policy, metric.name)
-        if metric.gate == "estimated" and found is not None and (metric.low or metric.high):
+        if metric.gate == "estimated" and found is not None and (metric.low or metric.high or metric.in_sigma):
             sides.setdefault(found.comparison, []).append(metric.name)
     return [
         Gate(
@@ -217,6 +217,17 @@ def required_of(policy: Policy, metric: str) -> int:
     if metric == "capital_gate":
         return policy.gates.capital_signals
     return policy.gates.minimum.get(metric, 1)
+
+
+def confidence_of(policy: Policy, metric: str) -> float:
+    """Return the one-sided confidence that each end of a metric's interval has to have.
+
+    What tightens asks for less than what loosens; a metric loosens where every remedy that rests on it does.
+    """
+    rules = [name for name, rule in policy.alerts.rules.items() if rule.metric == metric]
+    remedies = policy.recommendations.remedies
+    directions = {remedies[name].direction for name in rules if name in remedies and remedies[name].enabled}
+    return policy.gates.loosening_confidence if directions == {"loosen"} else policy.gates.tightening_confidence
 
 
 def judge(rows: Sample, gates: Mapping[GateClass, Sequence[Gate]]) -> tuple[Flags, list[Failure]]:

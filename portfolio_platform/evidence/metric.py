@@ -10,6 +10,7 @@ GateClass = Literal["census", "estimated", "capital", "skill"]
 Growth = Literal["window", "start", "never"]
 
 COLUMN = "column:"
+SESSIONS = "sessions:"
 WHOLE = "whole"
 
 
@@ -34,7 +35,9 @@ class Metric:
             in no way that says when there will be enough of it.
         coverage: column with it; empty: the share of gross exposure that has a fresh mark; `WHOLE`: it needs no mark.
         low, high, symbols: columns with these; empty where there are none.
-        window: sessions of its window, this one included; or the column with its first day after ``column:``.
+        in_sigma: whether it is counted in the drawdown's EWMA sigma, whose own uncertainty is then its interval (`scale`).
+        window: sessions of its window, this one included; or after ``column:`` the column with its first day, or after
+            ``sessions:`` that with how many sessions before this one it begins.
         why: a further column that says why the value is null, beside ``reason``.
     """
 
@@ -53,6 +56,7 @@ class Metric:
     coverage: str = ""
     low: str = ""
     high: str = ""
+    in_sigma: bool = False
     symbols: str = ""
     window: int | str = 1
     grows: Growth = "window"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from portfolio_platform.evidence.metric import COLUMN, WHOLE, Metric
+from portfolio_platform.evidence.metric import COLUMN, SESSIONS, WHOLE, Metric
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -82,7 +82,7 @@ class Sessions:
         mine = np.array([known.get(text, -1) for text in words.texts], np.int64)[codes]
         return self._found(mine * SUM + day, mine >= 0)
 
-    def before(self, sessions: Int64, window: int) -> Int64:
+    def before(self, sessions: Int64, window: int | Int64) -> Int64:
         """Return the session at which a window of so many sessions begins."""
         return sessions - np.minimum(self.number[sessions], window - 1)
 
@@ -128,7 +128,8 @@ def columns_of(metrics: Sequence[Metric]) -> tuple[tuple[str, ...], tuple[str, .
     for metric in metrics:
         cells = (metric.column, metric.over, metric.sample, metric.low, metric.high, metric.why, metric.coverage)
         wanted = [*metric.scope, *metric.where, *(name for name in cells if name and ":" not in name and name != WHOLE)]
-        wanted += [text.removeprefix(COLUMN) for text in (metric.method, str(metric.window)) if text.startswith(COLUMN)]
+        named = (text.partition(":") for text in (metric.method, str(metric.window)) if text.startswith((COLUMN, SESSIONS)))
+        wanted += [name for _, _, name in named]
         names |= dict.fromkeys([*wanted, *[name for name in table.key if name not in ("day", "portfolio")]])
     if "reason" in table.column_names:
         names["reason"] = None
@@ -201,7 +202,11 @@ def observe(metric: Metric, source: Source, sessions: Sessions, words: Words, by
 def _window(metric: Metric, source: Source, place: Int64, sessions: Sessions) -> tuple[Int64, Float64]:
     """Return the first day of each row's window, and in how many sessions its sample came together."""
     session = source.session[place]
-    if isinstance(metric.window, str):
+    if isinstance(metric.window, str) and metric.window.startswith(SESSIONS):
+        back = numbers_of(source.rows[metric.window.removeprefix(SESSIONS)])[place]
+        start = sessions.day[sessions.before(session, np.nan_to_num(back).astype(np.int64) + 1)]
+        span = np.full(place.size, np.nan)
+    elif isinstance(metric.window, str):
         start = days_of(source.rows[metric.window.removeprefix(COLUMN)])[place]
         held = sessions.since(session, start).astype(np.float64)
         span = np.where(start == NO_DAY, np.nan, held)

@@ -94,7 +94,7 @@ def _observed(row: Row) -> Draft:
 
 def _rule(of: Sources, row: Row) -> Draft:
     """Return the rule as the policy has it, and whether that is still the rule that fired."""
-    policy = of.policy(row.portfolio)
+    policy = of.policy(row.portfolio, row.day)
     rule = policy.alerts.rules.get(row["rule"])
     if rule is None:
         return Draft(f"rule {row['rule']}", words=f"version {row['rule_version'][:12]}; the policy {policy.name} has it no more")

@@ -3,7 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
+
+from sqlalchemy import Connection
 
 from portfolio_platform.book import policies as archive
 from portfolio_platform.book.reports import StoredReport
@@ -12,8 +15,9 @@ from portfolio_platform.home import Home
 from portfolio_platform.lake import active
 from portfolio_platform.lake.facts import PORTFOLIOS, QUARANTINE
 from portfolio_platform.lake.progress import newest_import
-from portfolio_platform.policy.assigned import assigned_policies
+from portfolio_platform.policy.assigned import policies_in_time
 from portfolio_platform.policy.model import Policy
+from portfolio_platform.policy.timeline import Timeline, Version
 from portfolio_platform.version import __version__
 
 
@@ -22,12 +26,12 @@ class Basis:
     """Facts up to an import, policies by the name under which a portfolio asks for them, version of the code."""
 
     import_seq: int
-    policies: Mapping[str, Policy]
+    policies: Mapping[str, Timeline]
     code_version: str
 
     def same_as(self, other: "Basis") -> bool:
         """Say whether the same would be computed from both."""
-        hashes = [{name: policy.hash for name, policy in basis.policies.items()} for basis in (self, other)]
+        hashes = [{name: _begun(timeline) for name, timeline in basis.policies.items()} for basis in (self, other)]
         return self.import_seq == other.import_seq and hashes[0] == hashes[1]
 
 
@@ -38,22 +42,37 @@ def basis_of(home: Home, stored: StoredReport) -> Basis:
     return Basis(sequence, archived_policies(home, provenance, sequence), str(provenance["code_version"]))
 
 
-def basis_now(home: Home) -> Basis:
-    """Return what anything would be made from now."""
-    assigned = assigned_policies(home)
+def basis_now(home: Home, day: date | None = None) -> Basis:
+    """Return what anything of a day would be made from now; the whole of every timeline where no day is given."""
+    policies = policies_in_time(home)
     rows = active.read(home.lake, PORTFOLIOS, ("portfolio", "policy")).to_pylist()
-    named = {row["policy"]: assigned.of(row["portfolio"]) for row in rows if row["policy"] != "default"}
+    found = {"default": policies.default}
+    found |= {row["policy"]: policies.timeline(row["portfolio"]) for row in rows if row["policy"] != "default"}
     newest = max(newest_import(home.lake), home.lake.largest(QUARANTINE, "import_seq"))
-    return Basis(newest, {"default": assigned.default, **named}, __version__)
+    return Basis(newest, {name: timeline if day is None else timeline.until(day) for name, timeline in found.items()}, __version__)
 
 
-def archived_policies(home: Home, provenance: Mapping[str, Any], sequence: int) -> dict[str, Policy]:
-    """Return the policies that were in force, by the name under which a portfolio asks for them."""
+def _begun(timeline: Timeline) -> tuple[tuple[date, str], ...]:
+    """Return what a computation sees of a timeline. The first version's own first day is not: before it nothing was computed."""
+    first, *others = timeline.versions
+    return (date.min, first.policy.hash), *((version.begins, version.policy.hash) for version in others)
+
+
+def archived_policies(home: Home, provenance: Mapping[str, Any], sequence: int) -> dict[str, Timeline]:
+    """Return the policies that were in force, and from when on, by the name under which a portfolio asks for them."""
     hashes = provenance.get("policies")
     if not isinstance(hashes, dict) or "default" not in hashes:
         raise DataProblem("the report does not say which policies it was made under; it is of an older version, publish the day again")
     rows = active.read(home.lake, PORTFOLIOS, ("portfolio", "policy"), until_seq=sequence).to_pylist()
     names = {"default": hashes["default"]}
     names |= {row["policy"]: hashes["by_portfolio"][row["portfolio"]] for row in rows if row["portfolio"] in hashes["by_portfolio"]}
+    versions = hashes.get("in_time") or {name: [[None, hashed]] for name, hashed in names.items()}
     with home.book.reading() as connection:
-        return {name: Policy.model_validate_json(archive.load(connection, hashed).content) for name, hashed in names.items()}
+        return {
+            name: Timeline(name, tuple(_archived(connection, begins, hashed) for begins, hashed in told)) for name, told in versions.items()
+        }
+
+
+def _archived(connection: Connection, begins: str | None, hashed: str) -> Version:
+    policy = Policy.model_validate_json(archive.load(connection, hashed).content)
+    return Version(policy, None if begins is None else date.fromisoformat(begins), source=f"archived {hashed[:12]}")

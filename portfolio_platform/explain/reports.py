@@ -135,6 +135,10 @@ def provenance(of: Sources, stored: StoredReport) -> Draft:
         lines = [Draft(name, version, f"version {version}") for name, version in sorted(versions.items()) if version is not None]
         policies = {"default": known["policies"]["default"], **known["policies"]["by_portfolio"]}
         hashes = [Draft(name, hashed, hashed[:12]) for name, hashed in policies.items()]
+        in_time = known["policies"].get("in_time") or {}
+        hashes += [
+            Draft(f"{name} from {begins or 'the beginning'} on", hashed, hashed[:12]) for name, told in in_time.items() for begins, hashed in told
+        ]
         return [
             Draft("newest import", known["import_seq"], str(known["import_seq"]), parts=lambda: _imports(of, known["import_seq"])),
             listing("policies", lambda: hashes),

@@ -14,7 +14,7 @@ from portfolio_platform.clock import end_of_day
 from portfolio_platform.errors import DataProblem
 from portfolio_platform.home import Home
 from portfolio_platform.lake.facts import CONTESTED, FACTS, IMPORTS, QUARANTINE
-from portfolio_platform.policy.model import Policy
+from portfolio_platform.policy.timeline import Timeline
 from portfolio_platform.sources.pipeline import remember_span
 
 
@@ -22,10 +22,10 @@ from portfolio_platform.sources.pipeline import remember_span
 class ScratchHome(Home):
     """A home in a temporary folder whose policies are given, not read from files."""
 
-    archived: Mapping[str, Policy] = field(default_factory=dict)
+    archived: Mapping[str, Timeline] = field(default_factory=dict)
 
-    def policy(self, name: str = "default") -> Policy:
-        """Return the policy that was in force under this name."""
+    def timeline(self, name: str = "default") -> Timeline:
+        """Return the policies that were in force under this name, and from when on."""
         if name not in self.archived:
             raise DataProblem(f"no policy {name!r} was in force then; the portfolio has been given one since")
         return self.archived[name]
@@ -33,7 +33,7 @@ class ScratchHome(Home):
 
 @contextmanager
 def as_known(
-    home: Home, import_seq: int, policies: Mapping[str, Policy], until: date, progress: Callable[[str], None] = lambda text: None
+    home: Home, import_seq: int, policies: Mapping[str, Timeline], until: date, progress: Callable[[str], None] = lambda text: None
 ) -> Iterator[Home]:
     """Hand out a home with the facts up to an import, every table built up to a day under these policies; it is gone afterwards.
 

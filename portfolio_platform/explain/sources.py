@@ -18,7 +18,7 @@ from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.facts import Fact
-from portfolio_platform.policy.assigned import Assigned, assigned_policies
+from portfolio_platform.policy.assigned import PoliciesInTime, policies_in_time
 from portfolio_platform.policy.model import Policy
 
 
@@ -72,13 +72,13 @@ class Sources:
     _days: dict[str, list[date]] = field(default_factory=dict)
 
     @cached_property
-    def policies(self) -> Assigned:
+    def policies(self) -> PoliciesInTime:
         """Return the policies in use."""
-        return assigned_policies(self.home)
+        return policies_in_time(self.home)
 
-    def policy(self, portfolio: str) -> Policy:
-        """Return a portfolio's policy."""
-        return self.policies.of(portfolio)
+    def policy(self, portfolio: str, day: date) -> Policy:
+        """Return a portfolio's policy of a day, as the home's files have it now."""
+        return self.policies.of(portfolio, day)
 
     def row(self, table: Table, portfolio: str, day: date, **rest: Any) -> Row | None:
         """Return the row with this key; None where there is none."""

@@ -124,7 +124,7 @@ def _bases(of: Sources, portfolio: str, day: date) -> list[Basis]:
     """Return what something of a session may have been made from: what is known now, and what its report was made from."""
     with of.home.book.reading() as connection:
         stored = newest(connection, portfolio, day)
-    now = basis_now(of.home)
+    now = basis_now(of.home, day)
     if stored is None:
         return [now]
     then = basis_of(of.home, stored)
@@ -199,7 +199,7 @@ def _verify_number(of: Sources, identity: str, progress: Progress) -> Verificati
     address = parse_evidence_id(identity)
     if address.table is QUARANTINE:
         raise WrongUse(f"{identity} counts rows that were set aside; `portfolio quarantine` lists them, there is nothing to recompute")
-    row, now = row_at(of, address), basis_now(of.home)
+    row, now = row_at(of, address), basis_now(of.home, address.day)
     assert row is not None
     with as_known(of.home, now.import_seq, now.policies, address.day, progress) as scratch:
         again = row_at(Sources(scratch), address)

@@ -29,9 +29,32 @@ class Progress:
     code_version: str = __version__
     generation: int = 0
 
-    def rests_on(self, policy_hash: str) -> bool:
-        """Say whether the build was made under this policy by this version of the code."""
-        return self.policy_hash == policy_hash and self.code_version == __version__
+    def first_stale_day(self, policy_hash: str, first_day: date) -> date | None:
+        """Return the first day that was not built under this trail of policies by this version of the code; None where there is none."""
+        if self.code_version != __version__:
+            return first_day
+        return first_other_day(self.policy_hash, policy_hash, first_day, self.built_until)
+
+
+def first_other_day(one: str, other: str, first: date, last: date) -> date | None:
+    """Return the first day of a range on which two trails of policies differ, None where they do not.
+
+    A trail is ``HASH DAY:HASH ...``: a hash from the beginning on, and another from each day that is named.
+    """
+    if one == other or last < first:
+        return None
+    trails = [_stretches(one), _stretches(other)]
+    days = sorted({first, *(day for trail in trails for day in trail if first < day <= last)})
+    return next((day for day in days if len({_at(trail, day) for trail in trails}) > 1), None)
+
+
+def _stretches(trail: str) -> dict[date, str]:
+    begin, *others = trail.split(" ")
+    return {date.min: begin} | {date.fromisoformat(day): hashed for day, _, hashed in (item.partition(":") for item in others)}
+
+
+def _at(stretches: Mapping[date, str], day: date) -> str:
+    return stretches[max(begin for begin in stretches if begin <= day)]
 
 
 def read_progress(lake: Lake, name: str) -> Progress | None:
@@ -97,7 +120,8 @@ def plan_downstream(
 ) -> Plan | None:
     """Return what a table that rests on other derived tables has to do, None where it is up to date.
 
-    It reaches as far as the least of them, and begins at the earliest day that any of them wrote since it was built.
+    It reaches as far as the least of them, and begins at the earliest day that any of them wrote since it was built, or that
+    was built under another policy than ``policy_hash`` says, which may be one for each stretch of days.
     """
     found = [(upstream, read_progress(lake, upstream)) for upstream in upstream_names]
     upstreams = {upstream: progress for upstream, progress in found if progress is not None}
@@ -107,10 +131,11 @@ def plan_downstream(
     seq = min(progress.import_seq for progress in upstreams.values())
     generations = {upstream: progress.generation for upstream, progress in upstreams.items()}
     done = read_progress(lake, name)
-    if done is None or not done.rests_on(policy_hash):
+    if done is None:
         return Plan(first_day, until, seq, generations)
     changes = [changed_since(lake, upstream, done.upstreams.get(upstream, 0)) for upstream in upstream_names]
-    days = [day for day in (*changes, restate_from) if day is not None]
+    stale = done.first_stale_day(policy_hash, first_day)
+    days = [day for day in (*changes, restate_from, stale) if day is not None]
     if until > done.built_until:
         days.append(done.built_until + timedelta(days=1))
     if not days or min(days) > until:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from portfolio_platform.errors import StoreProblem
 from portfolio_platform.lake.columns import Table
+from portfolio_platform.lake.opened import MEMORY, Opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,18 +30,14 @@ class Lake:
 
     def __init__(self, url: str, lock_path: Path) -> None:
         """Remember where the lake is; nothing is opened or created yet."""
-        local = urlsplit(url).scheme in ("", "file")
-        self.url = str(Path(url.removeprefix("file://")).absolute()) if local else url.rstrip("/")
+        self.is_local = urlsplit(url).scheme in ("", "file")
+        """Whether the lake is a folder of this machine."""
+        self.url = str(Path(url.removeprefix("file://")).absolute()) if self.is_local else url.rstrip("/")
         self._lock_path = lock_path
         self._depth = 0
         self._thread = threading.RLock()
         self._writer = 0
-        self._opened: dict[str, DeltaTable] = {}
-
-    @property
-    def is_local(self) -> bool:
-        """Say whether the lake is a folder of this machine."""
-        return urlsplit(self.url).scheme in ("", "file")
+        self._opened: dict[str, Opened] = {}
 
     def uri(self, table: Table) -> str:
         """Return where a table is."""
@@ -87,26 +84,45 @@ class Lake:
             lock.release()
 
     def open(self, table: Table) -> "DeltaTable | None":
-        """Return the Delta table at its newest version, or None where it has not been written yet.
+        """Return the Delta table at its newest version, or None where it has not been written yet."""
+        opened = self._open(table)
+        return None if opened is None else opened.delta
 
-        Whoever holds the writer lock is alone: what is open stays the newest version until this thread writes it, and a
-        table is opened once, not at each of a build's hundreds of reads.
+    def _open(self, table: Table) -> Opened | None:
+        """Return a table at its newest version, with what is known of it; None where it has not been written yet.
+
+        A folder's table is kept by the process for as long as it is the newest version. In an object store a look costs as
+        much as opening; there, what the holder of the writer lock has open stays the newest version until this thread writes it.
         """
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
+        place = self.uri(table)
         alone = self._depth > 0 and self._writer == threading.get_ident()
-        if alone and table.name in self._opened:
-            return self._opened[table.name]
-        if self.is_local and not Path(self.uri(table), "_delta_log").is_dir():
+        kept = MEMORY.newest(place) if self.is_local else self._opened.get(place) if alone else None
+        if kept is not None:
+            return kept
+        if self.is_local and not Path(place, "_delta_log").is_dir():
             return None
         try:
-            delta = DeltaTable(self.uri(table))
+            delta = DeltaTable(place)
         except TableNotFoundError:
             return None
-        if alone:
-            self._opened[table.name] = delta
-        return delta
+        return self._keep(place, delta)
+
+    def _keep(self, place: str, delta: "DeltaTable") -> Opened:
+        """Keep a table that is open at its newest version."""
+        opened = Opened(delta, Path(place) if self.is_local else None)
+        if self.is_local:
+            MEMORY.keep(place, opened)
+        elif self._depth > 0 and self._writer == threading.get_ident():
+            self._opened[place] = opened
+        return opened
+
+    def _forget(self, table: Table) -> None:
+        """Let go what is kept of a table: it is about to be another."""
+        MEMORY.forget(self.uri(table))
+        self._opened.pop(self.uri(table), None)
 
     def version(self, table: Table) -> int | None:
         """Return the Delta version of a table, its provenance; None where it has not been written."""
@@ -141,18 +157,24 @@ class Lake:
         schema = table.arrow_schema()
         names = list(columns) if columns is not None else schema.names
         wanted = pa.schema([schema.field(name) for name in names])
-        delta = self.open(table)
-        if delta is None:
+        opened = self._open(table)
+        if opened is None:
             return _as_dictionaries(wanted.empty_table(), dictionaries)
         condition = pc.scalar(True) if where is None else where
         if table.partition and from_month is not None:
             condition = condition & (pc.field(table.partition) >= from_month)
         if table.partition and to_month is not None:
             condition = condition & (pc.field(table.partition) <= to_month)
-        found = self._dataset(table, delta, dictionaries).to_table(columns=names, filter=condition)
+        if opened.rows is None and opened.is_worth_holding(table.partition, from_month, to_month):
+            MEMORY.hold(opened, self._dataset(table, opened, ()).to_table(columns=schema.names).cast(schema))
+        held = opened.rows
+        if held is not None:
+            found = held.filter(condition).select(names)
+        else:
+            found = self._dataset(table, opened, dictionaries).to_table(columns=names, filter=condition)
         return _as_dictionaries(found, dictionaries) if dictionaries else found.cast(wanted)
 
-    def _dataset(self, table: Table, delta: "DeltaTable", dictionaries: Sequence[str]) -> Any:
+    def _dataset(self, table: Table, opened: Opened, dictionaries: Sequence[str]) -> Any:
         """Return the files of the table's newest version as an Arrow dataset over a native filesystem.
 
         The library's own dataset states each file's statistics as an expression, which costs more than reading a file
@@ -161,13 +183,16 @@ class Lake:
         import pyarrow as pa
         import pyarrow.dataset as ds
 
-        text = pa.dictionary(pa.int32(), pa.string())
-        schema = pa.schema([pa.field(f.name, text if f.name in dictionaries else f.type) for f in table.arrow_schema()])
-        # paths in the log are relative to the table, and encoded as in a URL
-        files = [unquote(path) for path in pa.table(delta.get_add_actions())["path"].to_pylist()]
-        reading = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=set(dictionaries)))
-        folders = ds.partitioning(pa.schema([(table.partition, pa.string())]), flavor="hive") if table.partition else None
-        return ds.dataset(files, schema=schema, format=reading, filesystem=self._filesystem(table), partitioning=folders)
+        def made() -> Any:
+            text = pa.dictionary(pa.int32(), pa.string())
+            schema = pa.schema([pa.field(f.name, text if f.name in dictionaries else f.type) for f in table.arrow_schema()])
+            # paths in the log are relative to the table, and encoded as in a URL
+            files = [unquote(path) for path in opened.files["path"].to_pylist()]
+            reading = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=set(dictionaries)))
+            folders = ds.partitioning(pa.schema([(table.partition, pa.string())]), flavor="hive") if table.partition else None
+            return ds.dataset(files, schema=schema, format=reading, filesystem=self._filesystem(table), partitioning=folders)
+
+        return opened.dataset(dictionaries, made)
 
     def append(self, table: Table, rows: "pa.Table") -> None:
         """Append rows whose schema must be exactly the declared one."""
@@ -193,7 +218,7 @@ class Lake:
         if not self._depth:
             raise StoreProblem(f"{table.name} cannot be dropped without the writer lock; use `with lake.writing():`")
         known = self.open(table) is not None
-        self._opened.pop(table.name, None)
+        self._forget(table)
         if known:
             folder = self._filesystem(table)
             folder.delete_dir("_delta_log")  # first, so that no log ever names files that are gone
@@ -204,7 +229,7 @@ class Lake:
         delta = self.open(table)
         if delta is None:
             return 0
-        self._opened.pop(table.name, None)
+        self._forget(table)
         metrics = delta.optimize.compact()
         return int(metrics.get("numFilesRemoved", 0))
 
@@ -222,27 +247,25 @@ class Lake:
 
         Read from the statistics of the log; where a file has none, from the column itself.
         """
-        import pyarrow as pa
         import pyarrow.compute as pc
 
-        delta = self.open(table)
-        if delta is None:
+        opened = self._open(table)
+        if opened is None:
             return 0
-        files = pa.table(delta.get_add_actions(flatten=True))
-        name = f"max.{column}"
-        if name in files.column_names and not files[name].null_count:
-            return int(pc.max(files[name]).as_py() or 0)
+        if "max" in opened.files.column_names:
+            largest = opened.files["max"].combine_chunks()
+            if largest.type.get_field_index(column) >= 0:
+                values = pc.struct_field(largest, column)
+                if not values.null_count:
+                    return int(pc.max(values).as_py() or 0)
         return int(pc.max(self.read(table, [column])[column]).as_py() or 0)
 
     def newest_month(self, table: Table) -> str | None:
         """Return the newest month that a partitioned table has files of."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
-        delta = self.open(table)
-        if delta is None:
-            return None
-        newest: str | None = pc.max(pa.table(delta.get_add_actions(flatten=True))[f"partition.{table.partition}"]).as_py()
+        opened = self._open(table)
+        newest: str | None = None if opened is None else pc.max(opened.months(table.partition)).as_py()
         return newest
 
     def file_count(self, table: Table) -> int:
@@ -260,10 +283,12 @@ class Lake:
             raise StoreProblem(_schema_difference(table.name, expected, rows.schema))
         if self.is_local:
             Path(self.url).mkdir(parents=True, exist_ok=True)
-        self._opened.pop(table.name, None)
+        opened, place = self._open(table), self.uri(table)
+        self._forget(table)
         try:
             write_deltalake(
-                self.uri(table),
+                # what is open need not be opened again; the write brings it to the version that it writes
+                place if opened is None else opened.delta,
                 rows,
                 mode=mode,
                 predicate=predicate,
@@ -282,6 +307,8 @@ class Lake:
             raise StoreProblem(
                 f"another version of this code wrote {table.name} (it differs in {names}); run `portfolio upgrade`"
             ) from error
+        if opened is not None:
+            self._keep(place, opened.delta)
 
     def _filesystem(self, table: Table) -> Any:
         from pyarrow import fs

@@ -16,6 +16,7 @@ from portfolio_platform.lake.progress import Progress, newest_import_of, read_pr
 from portfolio_platform.ledger import state
 from portfolio_platform.ledger.advance import Facts, LedgerState, advance
 from portfolio_platform.ledger.inputs import FILL_COLUMNS, Reference
+from portfolio_platform.policy.assigned import accounting_hash
 from portfolio_platform.policy.model import Policy
 
 NAME = "ledger"
@@ -39,10 +40,13 @@ def reference(home: Home, policy: Policy, until_seq: int | None = None) -> Refer
 
 
 def plan(home: Home, policy: Policy, until: date, restate_from: date | None) -> tuple[date | None, int]:
-    """Return the first day to build, None where nothing is to do, and the newest import."""
+    """Return the first day to build, None where nothing is to do, and the newest import.
+
+    Another way to account builds everything again; other limits change nothing here.
+    """
     newest = newest_import_of(home.lake, LEDGER_FACTS)
     done = read_progress(home.lake, NAME)
-    if done is None or not done.rests_on(policy.hash):
+    if done is None or done.first_stale_day(accounting_hash(policy), home.first_day) is not None:
         return (home.first_day if newest else None), newest
     days = [day for day in (first_changed_day(home.lake, LEDGER_FACTS, done.import_seq, home.first_day), restate_from) if day is not None]
     if until > done.built_until:
@@ -53,7 +57,7 @@ def plan(home: Home, policy: Policy, until: date, restate_from: date | None) -> 
 
 def build(home: Home, *, until: date | None = None, restate_from: date | None = None, report: Report = lambda text: None) -> Built:
     """Bring the ledger's tables up to date: one pass from the state before the first day that changed."""
-    policy = home.policy()
+    policy = home.timeline().newest.policy
     last = min(until or home.today, home.today)
     with home.lake.writing():
         first, newest = plan(home, policy, last, restate_from)
@@ -66,7 +70,7 @@ def build(home: Home, *, until: date | None = None, restate_from: date | None = 
             report(f"writing {table}")
             home.lake.replace_from(derived.DERIVED[table], first, frame)
             written[table] = len(frame)
-        write_progress(home.lake, Progress(NAME, last, first, newest, policy.hash))
+        write_progress(home.lake, Progress(NAME, last, first, newest, accounting_hash(policy)))
         return Built(last, first, written)
 
 

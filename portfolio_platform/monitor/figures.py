@@ -78,8 +78,8 @@ HEAT = (
 )
 CORRELATION = (
     Quoted("stack_ratio", "Stack ratio", RATIO),
-    Quoted("stack_ratio_low", "Stack ratio, lower end at 90 %", RATIO, "no interval: taxonomy"),
-    Quoted("stack_ratio_high", "Stack ratio, upper end at 90 %", RATIO, "no interval: taxonomy"),
+    Quoted("stack_ratio_low", "Stack ratio, lower bound", RATIO, "no interval: taxonomy"),
+    Quoted("stack_ratio_high", "Stack ratio, upper bound", RATIO, "no interval: taxonomy"),
     Quoted("score", "Stacking score", RATIO),
     Quoted("effective_bets", "Effective bets", COUNT, "hedged"),
     Quoted("mean_correlation", "Mean correlation of what is held", RATIO),

@@ -44,7 +44,8 @@ class Rule(Section):
     """A rule: a metric, its thresholds, and the words that an operator reads.
 
     ``sentence`` and ``action`` may name ``{portfolio}``, ``{scope}``, ``{observed}``, ``{threshold}``, ``{lookback}``
-    and ``{symbols}``. It leaves at ``leave`` times the threshold (away from the bad side) for ``leave_sessions``.
+    and ``{symbols}``. It begins, and becomes graver, where a threshold is met for ``enter_sessions``, and leaves at ``leave``
+    times the threshold (away from the bad side) for ``leave_sessions``.
     """
 
     metric: str
@@ -52,6 +53,7 @@ class Rule(Section):
     warning: float | None = None
     critical: float | None = None
     also: tuple[Condition, ...] = ()
+    enter_sessions: Annotated[int, Field(ge=1, le=2)] = Field(1, description="sessions in a row for which a threshold has to be met: 1 or 2")
     leave: LeavingShare = Field(0.9, description="share of the threshold at which it is left; rules with <= are left at threshold / leave")
     leave_sessions: Count = 2
     cool_down: Annotated[int, Field(ge=0)] = Field(1, description="sessions after its end before it may begin again")
@@ -144,12 +146,15 @@ class Remedy(Section):
     enabled: bool = True
 
 
+RETIRED = frozenset({"confidence"})
+"""Keys that nothing reads any more: files and archived policies that still have them are read without them."""
+
+
 class RecommendationPolicy(Section):
     """When a recommendation is made, and for how long it holds. Days ahead are counted on the days on which the portfolio has sessions."""
 
     valid_sessions: Count = Field(5, description="sessions that a recommendation holds, that of its issue not counted")
     review_sessions: Count = Field(3, description="sessions after which it is to be looked at")
-    confidence: Fraction = 0.90
     heat_step: Fraction = Field(0.25, description="part of the heat cap that a step is")
     cap_step: Fraction = Field(0.20, description="part of any other cap that a step is")
     max_positions: Count = Field(20, description="position count that a tightening starts from")
@@ -167,6 +172,7 @@ class RecommendationPolicy(Section):
         from portfolio_platform.policy.shipped import shipped
 
         base = shipped().get("recommendations", {})
+        given = {name: value for name, value in given.items() if name not in RETIRED}
         remedies = {name: dict(remedy) for name, remedy in base.get("remedies", {}).items()}
         for name, remedy in (given.get("remedies") or {}).items():
             remedies[name] = {**remedies.get(name, {}), **(remedy if isinstance(remedy, dict) else remedy.model_dump())}

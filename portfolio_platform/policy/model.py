@@ -7,6 +7,7 @@ from pydantic import Field
 
 from portfolio_platform.canonical import canonical_bytes, content_hash
 from portfolio_platform.policy.alerts import AlertPolicy, RecommendationPolicy, ReflectionPolicy
+from portfolio_platform.policy.control import ControlPolicy
 from portfolio_platform.policy.diagnostics import (
     ConcentrationPolicy,
     CorrelationPolicy,
@@ -82,6 +83,7 @@ class Policy(Section):
     alerts: AlertPolicy = Field(default_factory=lambda: AlertPolicy.model_validate({}))
     recommendations: RecommendationPolicy = Field(default_factory=lambda: RecommendationPolicy.model_validate({}))
     reflection: ReflectionPolicy = ReflectionPolicy()
+    control: ControlPolicy = ControlPolicy()
 
     def canonical(self) -> bytes:
         """Return the policy's canonical bytes: equal for equal content, whatever the file looked like."""

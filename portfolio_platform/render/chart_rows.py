@@ -11,7 +11,8 @@ from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.columns import Table
-from portfolio_platform.policy.assigned import Assigned, assigned_policies
+from portfolio_platform.policy.assigned import policies_in_time
+from portfolio_platform.policy.model import Policy
 from portfolio_platform.render.chart_data import Data, Failure, Failures, Limit, Matrix, Series
 from portfolio_platform.render.charts import HISTORY, ChartName
 from portfolio_platform.render.series import DIMENSIONS, DRAWDOWN_COLUMNS, EQUITY_COLUMNS, METRIC_COLUMNS, Floats, History
@@ -78,7 +79,7 @@ def histories(home: Home, until: Until, *, concentration: bool = False) -> dict[
 def _plain(home: Home, name: ChartName, until: Until) -> dict[str, Series]:
     table, names = _PLAIN[name]
     rows = _read(home, table, names, until, _ONLY.get(name))
-    policies = assigned_policies(home) if name == "stack" else None
+    policies = policies_in_time(home) if name == "stack" else None
     found = {}
     for portfolio, day in until.items():
         mine = _mine(rows, portfolio, day).sort_by("day")
@@ -91,13 +92,13 @@ def _plain(home: Home, name: ChartName, until: Until) -> dict[str, Series]:
             enough = sessions >= SHORTEST_BASELINE
             columns["fills_usual"] = np.where(enough, usual, np.nan)
             columns["turnover_baseline"] = np.where(enough, columns["turnover_baseline"], np.nan)
-        limits = _stack_limits(policies, portfolio) if policies is not None else ()
+        limits = _stack_limits(policies.of(portfolio, day)) if policies is not None else ()
         found[portfolio] = Series(portfolio, mine["day"].to_pylist(), columns, limits)
     return found
 
 
-def _stack_limits(policies: Assigned, portfolio: str) -> tuple[Limit, ...]:
-    rules = [rule for rule in policies.of(portfolio).alerts.rules.values() if rule.metric == "stack_ratio" and rule.enabled]
+def _stack_limits(policy: Policy) -> tuple[Limit, ...]:
+    rules = [rule for rule in policy.alerts.rules.values() if rule.metric == "stack_ratio" and rule.enabled]
     pairs = [(label, value) for rule in rules[:1] for label, value in (("warning", rule.warning), ("critical", rule.critical))]
     return tuple(Limit(label, value) for label, value in pairs if value is not None)
 

@@ -214,7 +214,7 @@ def correlation(report: PortfolioMonitorReport) -> Block:
         between = ""
         if known(report, "correlation", "stack_ratio_low"):
             between = (
-                f" (90 % interval {said(report, 'correlation', 'stack_ratio_low')} to {said(report, 'correlation', 'stack_ratio_high')})"
+                f" (bounds {said(report, 'correlation', 'stack_ratio_low')} to {said(report, 'correlation', 'stack_ratio_high')})"
             )
         lead.append(f"The positions are {said(report, 'correlation', 'stack_ratio')} times fewer bets than they seem{between}.")
         if known(report, "correlation", "effective_bets"):

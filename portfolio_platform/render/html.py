@@ -139,7 +139,7 @@ def _said(name: charts.ChartName, data: Data, report: PortfolioMonitorReport) ->
         "equity": f"{one_line(report.base_currency)}. The mark: of the unit value, at the units then held.",
         "underwater": "Below the high-water mark. The strip names each session's regime.",
         "heat": "Of equity; shaded above the cap. Below: the share of the risk that is imputed.",
-        "stack": "1 is as many bets as positions. Shaded: 90 % interval. A gap: fewer than two symbols.",
+        "stack": "1 is as many bets as positions. Shaded: its interval. A gap: fewer than two symbols.",
         "turnover": "Of equity, and fills; dashed: at the rate of the 250 sessions before.",
         "correlation": "Shrunk, 60 sessions, of this day; symbols by bucket, a frame around each bucket.",
     }

@@ -74,7 +74,7 @@ def stack(series: Series, figure: "Figure") -> None:
         says(figure, why)
         return
     axes, days = figure.add_subplot(), numbers(series.days)
-    band(axes, days, series["stack_ratio_low"], series["stack_ratio_high"], SKY, "90 % interval")
+    band(axes, days, series["stack_ratio_low"], series["stack_ratio_high"], SKY, "its interval")
     jumpy(axes, days, series["stack_ratio"], "Stack ratio", BLUE, last=two)
     for limit, (colour, style) in zip(series.limits, _LIMIT_LOOKS, strict=False):
         axes.axhline(limit.value, color=colour, linewidth=1.2, linestyle=style, label=f"{limit.label} {limit.value:g}")

@@ -114,4 +114,4 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
     return {derived.CALIBRATION: rows_of(sessions, signals, active.read(home.lake, PLAYBOOK_EXPECTATIONS), plan.first)}
 
 
-STAGE = Stage("calibration", (derived.CALIBRATION,), ("signals",), compute)
+STAGE = Stage("calibration", (derived.CALIBRATION,), ("signals",), compute, judges=False)

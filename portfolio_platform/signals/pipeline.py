@@ -108,5 +108,6 @@ SIGNALS = Stage(
     facts=(SIGNAL_FACT, INTENTS, PLAYBOOK_EXPECTATIONS),
     begin=begin,
     settles=True,  # outcomes and fills count from their own day on
+    judges=False,
 )
 STAGES: tuple[Stage, ...] = (SIGNALS, CALIBRATION)

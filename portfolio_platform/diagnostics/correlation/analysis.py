@@ -111,12 +111,19 @@ def correlate(stretch: Stretch, window: int, symbols: int, scratch: Scratch) -> 
 
 
 def correlation_stacking(
-    closes: Closes, book: Book, policy: CorrelationPolicy, remembered: Int64 | None = None, *, with_context: bool = True
+    closes: Closes,
+    book: Book,
+    policy: CorrelationPolicy,
+    remembered: Int64 | None = None,
+    *,
+    with_context: bool = True,
+    confidence: float = 0.95,
 ) -> Stacked:
     """Return score, ratio, interval, buckets and context of every session of a book.
 
     ``remembered`` (portfolios, symbols) is the bucket of each symbol on the session before each portfolio's first one.
-    Absorption ratio and turbulence, which take longer than all the rest, may be left out.
+    Absorption ratio and turbulence, which take longer than all the rest, may be left out. ``confidence`` is that of each end of
+    the interval, one-sided.
     """
     out = Stacked.empty(book)
     chosen = (book.status == OK) & (np.diff(book.start) > 0)
@@ -132,7 +139,7 @@ def correlation_stacking(
             if with_context:
                 _context(closes, correlated.stretch, book, policy, out)
         _bucket(found, book, policy, memory, out)
-    _intervals(paths, policy, out)
+    _intervals(paths, policy, confidence, out)
     _without_sample(book, chosen & (out.observed.count < policy.minimum), out)
     _reasons(book, out)
     return out
@@ -213,14 +220,14 @@ def _bucket(found: list[Correlated], book: Book, policy: CorrelationPolicy, memo
         )
 
 
-def _intervals(paths: dict[int, list[tuple[Int64, Float64, Float64]]], policy: CorrelationPolicy, out: Stacked) -> None:
+def _intervals(paths: dict[int, list[tuple[Int64, Float64, Float64]]], policy: CorrelationPolicy, confidence: float, out: Stacked) -> None:
     for length, parts in paths.items():
         sessions = np.concatenate([part[0] for part in parts])
         squares, own = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
         drawn = interval.weights(length, policy.bootstrap, policy.block, policy.seed)
-        widening = interval.exponent(length, policy.block)
+        widening = interval.exponent(length, policy.block, confidence)
         ratio, most = out.figures[sessions, stacking.RATIO], 1.0 / out.figures[sessions, stacking.SQUARES]
-        out.low[sessions], out.high[sessions] = interval.bootstrap(squares, own, ratio, most, drawn, widening)
+        out.low[sessions], out.high[sessions] = interval.bootstrap(squares, own, ratio, most, drawn, widening, confidence)
 
 
 def _without_sample(book: Book, short: npt.NDArray[np.bool_], out: Stacked) -> None:

@@ -22,7 +22,7 @@ from portfolio_platform.ledger.marks import split_factors
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
-METHODS = ("", "rolling; 90 % interval: moving-block bootstrap of the unshrunk ratio, scaled to the shrunk one", "taxonomy")
+METHODS = ("", "rolling; interval: moving-block bootstrap of the unshrunk ratio, scaled to the shrunk one", "taxonomy")
 BUCKET_METHODS = ("", "rolling", "taxonomy")
 OFFSET = 1e-9  # of a symbol's gross exposure: a smaller net is what rounding left of two positions that cancel
 

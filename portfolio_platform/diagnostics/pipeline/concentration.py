@@ -46,4 +46,4 @@ def _read(home: Home, table: Table, plan: Plan, columns: tuple[str, ...], texts:
     return home.lake.read(table, ("day", *texts, *columns), where, from_month=months[0], to_month=months[1], dictionaries=texts)
 
 
-STAGE = Stage("concentration", (derived.CONCENTRATION_METRICS, derived.CONCENTRATION_GROUPS), ("heat",), compute)
+STAGE = Stage("concentration", (derived.CONCENTRATION_METRICS, derived.CONCENTRATION_GROUPS), ("heat",), compute, judges=False)

@@ -17,13 +17,14 @@ from portfolio_platform.diagnostics.correlation.taxonomy import cohort_matrix
 from portfolio_platform.diagnostics.pipeline.inputs import sessions
 from portfolio_platform.diagnostics.session_keys import codes_in
 from portfolio_platform.errors import WrongUse
+from portfolio_platform.evidence.gates import confidence_of
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.facts import BARS, CORPORATE_ACTIONS, INSTRUMENTS
 from portfolio_platform.lake.progress import Plan
 from portfolio_platform.ledger.inputs import encode, read_actions
-from portfolio_platform.policy.assigned import Assigned, assigned_policies
+from portfolio_platform.policy.assigned import Assigned, policy_in_force
 from portfolio_platform.policy.diagnostics import CorrelationPolicy
 from portfolio_platform.stage import Stage
 
@@ -101,17 +102,18 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
     days = sessions(home, plan.first, SESSION_COLUMNS, until=plan.until)
     lots = _within(home, derived.LOT_EXPOSURES, LOT_COLUMNS, plan.first, plan.until)
     risks = _within(home, derived.POSITION_RISK, RISK_COLUMNS, plan.first, plan.until)
-    by_policy: dict[CorrelationPolicy, list[str]] = {}
+    by_policy: dict[tuple[CorrelationPolicy, float], list[str]] = {}
     for portfolio in sorted(set(days["portfolio"].unique().to_pylist())):
-        by_policy.setdefault(policies.of(portfolio).correlation, []).append(portfolio)
+        one = policies.of(portfolio)
+        by_policy.setdefault((one.correlation, confidence_of(one, "stack_ratio")), []).append(portfolio)
     stacked, bucketed = (
         [derived.CORRELATION_STACKING.arrow_schema().empty_table()],
         [derived.CORRELATION_BUCKETS.arrow_schema().empty_table()],
     )
-    for policy, names in by_policy.items():
+    for (policy, confidence), names in by_policy.items():
         given = _inputs(home, days.filter(pc.field("portfolio").isin(names)), lots, risks, policy, plan)
         remembered = _remembered(home, given.portfolios, given.symbols, plan.first)
-        out = correlation_stacking(given.closes, given.book, policy, remembered)
+        out = correlation_stacking(given.closes, given.book, policy, remembered, confidence=confidence)
         found = tables.Buckets.of(given.book, out, len(given.symbols))
         stacked.append(tables.stacking_rows(found, given.book, out, given.sessions, given.portfolios, given.symbols))
         bucketed.append(tables.bucket_rows(found, given.book, out, given.portfolios, given.symbols))
@@ -147,7 +149,7 @@ def correlation_matrix(home: Home, portfolio: str, day: date) -> CorrelationMatr
 
     Raises `WrongUse` where the day is no session of the portfolio, or where its buckets are not built.
     """
-    policy = assigned_policies(home).of(portfolio).correlation
+    policy = policy_in_force(home, portfolio, day).correlation
     mine = sessions(home, day, SESSION_COLUMNS, until=day).filter(pc.field("portfolio") == portfolio)
     if len(mine) == 0:
         raise WrongUse(f"{day} is no session of {portfolio!r}; choose a day with a row in portfolio_equity")

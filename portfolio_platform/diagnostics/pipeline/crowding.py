@@ -93,4 +93,4 @@ def _session_status(session: Int64, status: Int64, equity: Float64) -> Int64:
     return np.where((out == OK) & ~(equity > 0.0), NO_EQUITY, out)
 
 
-STAGE = Stage("crowding", (derived.CROWDING,), ("ledger",), compute)
+STAGE = Stage("crowding", (derived.CROWDING,), ("ledger",), compute, judges=False)

@@ -11,6 +11,8 @@ from portfolio_platform.days import to_date, to_number
 from portfolio_platform.diagnostics import drift as drifts
 from portfolio_platform.diagnostics.pipeline.inputs import sessions
 from portfolio_platform.diagnostics.session_keys import day_numbers
+from portfolio_platform.evidence.blocks import block_spread, error_of_next, student_ends
+from portfolio_platform.evidence.gates import confidence_of
 from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.arrays import assemble, day_column, month_column, named, number_column
@@ -18,10 +20,12 @@ from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.progress import Plan
 from portfolio_platform.ledger.inputs import encode
 from portfolio_platform.policy.assigned import Assigned
-from portfolio_platform.policy.diagnostics import ConcentrationPolicy
+from portfolio_platform.policy.model import Policy
 from portfolio_platform.stage import Stage
 
 Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 DIMENSIONS = ("playbook", "template")
 GROSS = "gross"
@@ -34,8 +38,9 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
     day = day_numbers(days["day"])
     first, spans = to_number(plan.first), []
     for code, portfolio in enumerate(portfolios):
-        policy, mine = policies.of(portfolio).concentration, day[owner == code]
-        begin = max(int(np.searchsorted(mine, first)) - policy.drift_window - policy.drift_baseline + 1, 0)
+        policy, mine = policies.of(portfolio), day[owner == code]
+        reach = policy.concentration.drift_window + policy.concentration.drift_baseline
+        begin = max(int(np.searchsorted(mine, first)) - reach + 1, 0)
         spans.append((portfolio, policy, mine[begin:]))
     groups = _read_shares(home, min((int(span[0]) for _, _, span in spans if span.size), default=first), plan.until)
     parts = [derived.CONCENTRATION_DRIFT.arrow_schema().empty_table()]
@@ -58,7 +63,7 @@ def _read_shares(home: Home, first: int, until: date) -> pa.Table:
     return home.lake.read(derived.CONCENTRATION_GROUPS, columns, where, from_month=months[0], to_month=months[1])
 
 
-def _rows(portfolio: str, dimension: str, policy: ConcentrationPolicy, days: Int64, first: int, groups: pa.Table) -> pa.Table:
+def _rows(portfolio: str, dimension: str, policy: Policy, days: Int64, first: int, groups: pa.Table) -> pa.Table:
     """Return the rows of one portfolio and dimension; ``days`` are its sessions with those that the first one looks back on."""
     mine = groups.filter(pc.field("dimension") == dimension)
     code, names = encode(mine["group"])
@@ -67,7 +72,9 @@ def _rows(portfolio: str, dimension: str, policy: ConcentrationPolicy, days: Int
     shares[at, code] = mine["share"].to_numpy()
     observed[at] = True
     begin = int(np.searchsorted(days, first))
-    found = drifts.drift(shares, observed, begin, policy.drift_window, policy.drift_baseline)
+    window, baseline = policy.concentration.drift_window, policy.concentration.drift_baseline
+    found = drifts.drift(shares, observed, begin, window, baseline)
+    low, high = _interval(found, shares, observed, baseline, window, confidence_of(policy, f"{dimension}_drift"))
     row, group = np.nonzero(found.seen)
     here = days[begin + row]
     columns = {
@@ -78,6 +85,8 @@ def _rows(portfolio: str, dimension: str, policy: ConcentrationPolicy, days: Int
         "share": number_column(found.share[row, group]),
         "baseline": number_column(found.baseline[row, group]),
         "drift": number_column(found.share[row, group] - found.baseline[row, group]),
+        "drift_low": number_column(low[row, group]),
+        "drift_high": number_column(high[row, group]),
         "sessions": pa.array(found.sessions[row]),
         "baseline_sessions": pa.array(found.baseline_sessions[row]),
         "window_start": day_column(days[found.start[row]]),
@@ -85,6 +94,16 @@ def _rows(portfolio: str, dimension: str, policy: ConcentrationPolicy, days: Int
         "month": month_column(here),
     }
     return assemble(derived.CONCENTRATION_DRIFT, columns)
+
+
+def _interval(
+    found: drifts.Drift, shares: Float64, observed: Flags, baseline: int, window: int, confidence: float
+) -> tuple[Float64, Float64]:
+    """Return the bounds of the drift, (sessions, groups): how windows of the baseline vary where nothing has changed."""
+    spread = block_spread(shares, observed, np.maximum(found.start - baseline, 0), found.start, window)
+    error = error_of_next(spread, found.sessions, window)
+    low, high = student_ends(found.share - found.baseline, error, spread.blocks[:, None], confidence)
+    return np.maximum(low, -1.0), np.minimum(high, 1.0)
 
 
 STAGE = Stage("drift", (derived.CONCENTRATION_DRIFT,), ("concentration",), compute)

@@ -76,10 +76,10 @@ def label(home: Home, policies: Assigned, plan: Plan) -> pa.Table:
     entry, rate = _entries(home, plan, trips)
     pnl = label_rows.numbers_of(trips["net_pnl"]) * rate
     parts = []
-    for place, policy in enumerate(own):
-        # each portfolio by its own thresholds: the numbers depend on them too
-        mine = pa.array(np.flatnonzero(which == place))
-        some, places = trips.take(mine), mine.to_numpy()
+    for policy in dict.fromkeys(own):
+        # each portfolio by its own thresholds: the numbers depend on them too. Those that share them are looked at together
+        places = np.flatnonzero(np.array([other == policy for other in own], np.bool_)[which])
+        some = trips.take(pa.array(places))
         books = sorted(set(pc.binary_join_element_wise(some["portfolio"], some["symbol"], label_rows.SEPARATOR).to_pylist()))
         look = labels.lookback_days(policy) * NANOSECONDS_PER_DAY
         given = label_rows.losers(some, entry[places], signals, laid, look, books)

@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
-from portfolio_platform.policy.assigned import assigned_policies
+from portfolio_platform.policy.assigned import policies_in_time
 
 if TYPE_CHECKING:
     from portfolio_platform.evidence.expectations import GateCheck
@@ -19,4 +19,6 @@ def check_newest(home: Home) -> "GateCheck":
     rows = home.lake.read(derived.SAMPLE_SUFFICIENCY, None, from_month=home.lake.newest_month(derived.SAMPLE_SUFFICIENCY))
     newest = rows.group_by("portfolio").aggregate([("day", "max")]).rename_columns(["portfolio", "newest"])
     joined = rows.join(newest, "portfolio")
-    return check_gates(joined.filter(pc.equal(joined["day"], joined["newest"])).select(rows.column_names), assigned_policies(home).of)
+    policies, days = policies_in_time(home), dict(zip(newest["portfolio"].to_pylist(), newest["newest"].to_pylist(), strict=True))
+    checked = joined.filter(pc.equal(joined["day"], joined["newest"])).select(rows.column_names)
+    return check_gates(checked, lambda portfolio: policies.of(portfolio, days[portfolio]))

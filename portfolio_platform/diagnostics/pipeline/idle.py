@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from portfolio_platform.days import day_number, end_of_day_ns, to_date, to_number
 from portfolio_platform.diagnostics import idle as d7
 from portfolio_platform.diagnostics.pipeline.inputs import from_day, sessions
+from portfolio_platform.evidence.blocks import block_spread, error_of_mean, student_ends
+from portfolio_platform.evidence.gates import confidence_of
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.arrays import assemble, number_column
@@ -279,16 +281,27 @@ def _of_portfolio(given: Inputs, portfolio: str, policy: Policy, plan: Plan) -> 
     codes = _codes(axis, intents, rejected, policy.idle.rejection_window)
     said = dict(zip(heat["day"].to_pylist(), heat["reason"].to_pylist(), strict=True))
     reasons = _reason(found, [said.get(to_date(day), "no_heat") or "" for day in axis.days.tolist()], book.equity)
-    return _rows(found, kept, codes, reasons).filter(pa.array(axis.wanted))
+    ends = _interval(found, book, policy)
+    return _rows(found, ends, kept, codes, reasons).filter(pa.array(axis.wanted))
 
 
-def _rows(found: d7.Idle, listed: pa.Table, codes: list[str], reasons: list[str]) -> pa.Table:
+def _interval(found: d7.Idle, book: d7.Sessions, policy: Policy) -> dict[str, d7.Float64]:
+    """Return the bounds of the idle share: how the means of its window's blocks vary. The block is that of the correlations."""
+    block, end = policy.correlation.block, np.arange(1, found.idle.size + 1)
+    begin = np.maximum(end - policy.idle.window, 0)
+    spread = block_spread(book.unused[:, None], book.counted, begin, end, block)
+    error, confidence = error_of_mean(spread)[:, 0], confidence_of(policy, "idle")
+    low, high = student_ends(found.idle, error, spread.blocks, confidence)
+    return {"idle_low": np.maximum(low, 0.0), "idle_high": np.minimum(high, 1.0)}
+
+
+def _rows(found: d7.Idle, ends: dict[str, d7.Float64], listed: pa.Table, codes: list[str], reasons: list[str]) -> pa.Table:
     """Return `idle_capital` rows for sessions."""
     renamed = {"recent_intents": found.intents, "recent_rejected": found.rejected}
     columns: dict[str, pa.Array] = {name: listed[name].combine_chunks() for name in ("day", "portfolio", "month")}
     for column in derived.IDLE_CAPITAL.columns:
         if column.kind == "number":
-            columns[column.name] = number_column(getattr(found, column.name))
+            columns[column.name] = number_column(ends[column.name] if column.name in ends else getattr(found, column.name))
         elif column.kind == "integer":
             values = renamed.get(column.name)
             columns[column.name] = pa.array(getattr(found, column.name) if values is None else values)

@@ -12,6 +12,7 @@ from portfolio_platform.evidence.catalogue import METRICS
 from portfolio_platform.evidence.gate_evidence import Drawdowns, capital, skill_row
 from portfolio_platform.evidence.metric import Metric
 from portfolio_platform.evidence.observations import Observed, Sessions, Source, Words, columns_of, days_of, numbers_of, observe
+from portfolio_platform.evidence.scale import with_sigma_interval
 from portfolio_platform.evidence.track_record import resolved, skill
 from portfolio_platform.evidence.verdicts import join, table_rows
 from portfolio_platform.home import Home
@@ -55,6 +56,7 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
     sources = {table: Source.of(_read(home, metrics, plan), sessions, words) for table, metrics in _by_table().items()}
     elsewhere = {metric.sample: _sample(metric.sample, sources, sessions) for metric in METRICS if ":" in metric.sample}
     observed = [observe(metric, sources[metric.table], sessions, words, elsewhere) for metric in METRICS]
+    observed = [with_sigma_interval(item, sessions, policies.of) if item.metric.in_sigma else item for item in observed]
     asked = [np.full(item.value.size, np.nan) for item in observed]
     wanted = sessions.day >= to_number(plan.first)
     for evidence, required in (

@@ -35,7 +35,7 @@ OF_SETUPS = ("setups", "missed", "blocked", "not_taken", "opportunity_rate", "mi
 @explains(derived.IDLE_CAPITAL, IDLE)
 def idle_capital(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """Idle is what the cap leaves unused; opportunity, the setups that there were; refusals, the allocator's answers."""
-    policy, portfolio, day = of.policy(row.portfolio).idle, row.portfolio, row.day
+    policy, portfolio, day = of.policy(row.portfolio, row.day).idle, row.portfolio, row.day
     if column in ("idle", "sessions"):
         days = of.window(portfolio, day, policy.window)
         counted = _counted(of, portfolio, days)
@@ -50,7 +50,7 @@ def idle_capital(of: Sources, row: Row, column: str) -> Iterable[Draft]:
         heat = of.row(derived.PORTFOLIO_HEAT, portfolio, day)
         reserved = [cell(of, heat, "reserved_risk", title="reserved risk")] if heat is not None else []
         figures = [draft for name in ("cash", "short_exposure", "equity") for draft in equity_of(of, portfolio, day, name)]
-        return [*figures, *reserved, policy_value(of, portfolio, "idle.cash_buffer", policy.cash_buffer)]
+        return [*figures, *reserved, policy_value(of, portfolio, day, "idle.cash_buffer", policy.cash_buffer)]
     if column == "feasible_use":
         return cells(of, row, ("opportunity_rate", "mean_hold", "mean_risk", "sessions"))
     if column in OF_SETUPS:
@@ -71,7 +71,7 @@ def idle_capital(of: Sources, row: Row, column: str) -> Iterable[Draft]:
 
 def setups_of(of: Sources, row: Row) -> dict[str, list[Row]]:
     """Return the qualified signals of the window's counted sessions by setup, the newest setup first."""
-    policy = of.policy(row.portfolio).idle
+    policy = of.policy(row.portfolio, row.day).idle
     days = of.window(row.portfolio, row.day, policy.window)
     after = of.since(row.portfolio, days[0])
     counted, found = _counted(of, row.portfolio, days), dict[str, list[Row]]()
@@ -90,7 +90,7 @@ def _counted(of: Sources, portfolio: str, days: list[date]) -> set[date]:
 
 
 def _setups(of: Sources, row: Row, *, only_missed: bool) -> list[Draft]:
-    capacity = of.policy(row.portfolio).idle.capacity_reasons
+    capacity = of.policy(row.portfolio, row.day).idle.capacity_reasons
     lines = []
     for setup, signals in setups_of(of, row).items():
         said = [str(signal[name]) for signal in signals for name in ("block_reason", "disposition") if signal[name]]
@@ -104,7 +104,7 @@ def _setups(of: Sources, row: Row, *, only_missed: bool) -> list[Draft]:
 
 
 def _intents(of: Sources, row: Row, column: str) -> Draft:
-    policy = of.policy(row.portfolio).idle
+    policy = of.policy(row.portfolio, row.day).idle
     size, lag = policy.rejection_window, 0
     if "baseline" in column:
         size, lag = policy.rejection_baseline, policy.rejection_window

@@ -1,7 +1,7 @@
 """What heat, risk, crowding and concentration rest on: positions, their stops, the lots of a group."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 
 from portfolio_platform.days import end_of_day_ns
 from portfolio_platform.explain.cells import by_session, by_size, cell, cells, explains, plain, rows_of, same
@@ -34,7 +34,7 @@ def portfolio_heat(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     if column == "heat":
         return cells(of, row, ("active_heat", "reserved_heat"))
     if column == "cap":
-        return [policy_value(of, portfolio, "heat.cap", of.policy(portfolio).heat.cap)]
+        return [policy_value(of, portfolio, day, "heat.cap", of.policy(portfolio, day).heat.cap)]
     if column in ("active_heat", "reserved_heat"):
         return [*cells(of, row, (column.replace("heat", "risk"),)), *equity_of(of, portfolio, day)]
     if column == "reserved_risk":
@@ -53,9 +53,9 @@ def portfolio_heat(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     return [rows_of(of, title, found, quoted, position_name), *over]
 
 
-def policy_value(of: Sources, portfolio: str, name: str, value: float | int | str | None) -> Draft:
-    """Return a value of the policy that is in force now, with the policy's hash."""
-    policy = of.policy(portfolio)
+def policy_value(of: Sources, portfolio: str, day: date, name: str, value: float | int | str | None) -> Draft:
+    """Return a value of the policy in force on a day, with the policy's hash."""
+    policy = of.policy(portfolio, day)
     return Draft(name, value, "–" if value is None else f"{value:,.6g}" if isinstance(value, float) else str(value),
                  f"policy {policy.name}, hash {policy.hash[:12]}")  # fmt: skip
 
@@ -73,7 +73,7 @@ RISK = {
 @explains(derived.POSITION_RISK, RISK)
 def position_risk(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """A risk is the way from the mark to the stop, or imputed where no stop protects."""
-    policy = of.policy(row.portfolio).heat
+    policy = of.policy(row.portfolio, row.day).heat
     key = {"strategy": row["strategy"], "symbol": row["symbol"], "currency": row["currency"]}
     snapshot = of.row(derived.LEDGER_SNAPSHOTS, row.portfolio, row.day, **key)
     if column == "risk_pct":
@@ -84,16 +84,16 @@ def position_risk(of: Sources, row: Row, column: str) -> Iterable[Draft]:
         mark = cells(of, row, ("mark",)) if column == "beyond_stop" else []
         return [*mark, *same(of, snapshot, "stop_price", "stop in force")]
     if column == "sigma":
-        return [_bars(of, row, policy.sigma_window), policy_value(of, row.portfolio, "heat.sigma_window", policy.sigma_window)]
+        return [_bars(of, row, policy.sigma_window), policy_value(of, row.portfolio, row.day, "heat.sigma_window", policy.sigma_window)]
     if column == "hold_days":
         return _expected_hold(of, row)
     if column == "exposure":
         return same(of, snapshot, "market_value_base", "marked value")
     if column == "exit_cost":
-        return [*cells(of, row, ("exposure",)), policy_value(of, row.portfolio, "heat.exit_cost_bps", policy.exit_cost_bps)]
+        return [*cells(of, row, ("exposure",)), policy_value(of, row.portfolio, row.day, "heat.exit_cost_bps", policy.exit_cost_bps)]
     method = plain(row, "method")
     if row["imputed"]:
-        sigmas = policy_value(of, row.portfolio, "heat.sigmas", policy.sigmas)
+        sigmas = policy_value(of, row.portfolio, row.day, "heat.sigmas", policy.sigmas)
         why = [cell(of, row, "stop_price", title="stop, which the mark is beyond")] if row["beyond_stop"] else []
         return [method, *why, *cells(of, row, ("exposure", "sigma", "hold_days")), sigmas]
     entry = same(of, snapshot, "average_cost", "average cost") if column == "capital_risk" else cells(of, row, ("mark",))
@@ -114,8 +114,8 @@ def _expected_hold(of: Sources, row: Row) -> list[Draft]:
     def found() -> list[Row]:
         return of.facts(PLAYBOOK_EXPECTATIONS, template=row["template"], playbook=row["playbook"], regime="all")
 
-    days = of.policy(row.portfolio).heat.default_hold_days
-    return [fact_lines(of, "what its playbook expects", found), policy_value(of, row.portfolio, "heat.default_hold_days", days)]
+    days = of.policy(row.portfolio, row.day).heat.default_hold_days
+    return [fact_lines(of, "what its playbook expects", found), policy_value(of, row.portfolio, row.day, "heat.default_hold_days", days)]
 
 
 @explains(derived.CROWDING, {"strategies": "strategies with an open quantity on that side", "exposure_pct": "exposure / equity"})
@@ -216,7 +216,7 @@ def concentration_drift(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """Drift is a mean of shares against the mean before it."""
     if column == "drift":
         return cells(of, row, ("share", "baseline"))
-    policy = of.policy(row.portfolio).concentration
+    policy = of.policy(row.portfolio, row.day).concentration
     of_baseline = column.startswith("baseline")
     size, lag = (policy.drift_baseline, policy.drift_window) if of_baseline else (policy.drift_window, 0)
     days = of.window(row.portfolio, row.day, size, lag=lag)
@@ -253,7 +253,7 @@ def one_sided(of: Sources, row: Row, column: str) -> Iterable[Draft]:
             return by_size((group for group in groups if group.number("net_exposure") * sign > 0.0), "net_exposure")
 
         return [rows_of(of, "symbols on that side", found, "net_exposure", lambda group: str(group["group"]))]
-    days = of.window(row.portfolio, row.day, of.policy(row.portfolio).correlation.one_sided_window)
+    days = of.window(row.portfolio, row.day, of.policy(row.portfolio, row.day).correlation.one_sided_window)
     rows = of.rows(derived.ONE_SIDED, row.portfolio, days[0], row.day)
     sides = [by_session(of, name.replace("_", " "), lambda: reversed(rows), name) for name in ("long_symbols", "short_symbols")]
     return [*([plain(row, "side")] if row["side"] else []), *sides]

@@ -47,7 +47,7 @@ BY_SYMBOL = {"churn_20": "churn", "flip_rate": "flips", "cost_bps": "fees", "cos
 @explains(derived.TURNOVER_METRICS, TURNOVER)
 def turnover_metrics(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """Turnover is fills: those of the session, and the sessions of the windows."""
-    policy, portfolio, day = of.policy(row.portfolio).turnover, row.portfolio, row.day
+    policy, portfolio, day = of.policy(row.portfolio, row.day).turnover, row.portfolio, row.day
     if column.endswith("_tail"):
         name = column.removesuffix("_tail")
         return cells(of, row, (f"{name}_20", f"{name}_baseline", "baseline_sessions"))
@@ -88,14 +88,14 @@ CHURN = {
 def symbol_churn(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """Churn is what was bought of a symbol against what was sold of it."""
     fills = window_fills(of, row)
-    days = of.window(row.portfolio, row.day, of.policy(row.portfolio).turnover.window)
+    days = of.window(row.portfolio, row.day, of.policy(row.portfolio, row.day).turnover.window)
     sums = _bought_and_sold(of, fills) if column in ("churn", "traded") else []
     return [*sums, fact_lines(of, f"fills of {row['symbol']} from {days[0]} to {row.day}", lambda: fills)]
 
 
 def window_fills(of: Sources, row: Row) -> list[Row]:
     """Return the fills of a symbol in the window of turnover that ends with a row's session."""
-    days = of.window(row.portfolio, row.day, of.policy(row.portfolio).turnover.window)
+    days = of.window(row.portfolio, row.day, of.policy(row.portfolio, row.day).turnover.window)
     after = of.since(row.portfolio, days[0])
     return of.facts(FILLS, after=after, until=end_of_day_ns(row.day), portfolio=row.portfolio, symbol=row["symbol"])
 
@@ -135,7 +135,7 @@ def execution_profile(of: Sources, row: Row, column: str) -> Iterable[Draft]:
         return [*cells(of, row, ("expected", "realised", "low", "high")), *window]
     if column in ("cusum", "cusum_signal"):
         figures = ("cusum", "seen", "running_mean") if column == "cusum_signal" else ("seen", "running_mean")
-        policy = of.policy(row.portfolio).execution
+        policy = of.policy(row.portfolio, row.day).execution
         limit = Draft("h of the policy", policy.cusum_h, f"{policy.cusum_h:g}", f"execution.cusum_h, with k of {policy.cusum_k:g}")
         return [*(plain(row, name) for name in figures), limit, _observed(of, row)]
     if column in ("expected", "expected_p90"):

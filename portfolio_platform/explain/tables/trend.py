@@ -53,8 +53,8 @@ def drawdown_state(of: Sources, row: Row, column: str) -> Iterable[Draft]:
         return cells(of, row, ("velocity_5", "velocity_20"))
     if column in REGIME_WORDS:
         rules = [
-            policy_value(of, portfolio, f"drawdown.regime.{name}", value)
-            for name, value in of.policy(portfolio).drawdown.regime.model_dump().items()
+            policy_value(of, portfolio, day, f"drawdown.regime.{name}", value)
+            for name, value in of.policy(portfolio, day).drawdown.regime.model_dump().items()
         ]
         then = earlier(of, was, "regime", "regime of the session before")
         said = [plain(row, "transition")] if row["transition"] else [Draft("no transition in this session")]
@@ -83,7 +83,7 @@ def _span(of: Sources, row: Row, column: str) -> list[Draft]:
 
 
 def _long(of: Sources, row: Row, column: str) -> list[Draft]:
-    size, quoted = of.policy(row.portfolio).drawdown.window, LONG[column]
+    size, quoted = of.policy(row.portfolio, row.day).drawdown.window, LONG[column]
     # a maximum drawdown is taken over as many returns, which is one unit value more
     days = of.window(row.portfolio, row.day, size + (column == "mdd_severity"))
     rows = of.rows(derived.DRAWDOWN_STATE, row.portfolio, days[0], row.day)
@@ -168,10 +168,10 @@ SUFFICIENCY = {
 @explains(derived.SAMPLE_SUFFICIENCY, SUFFICIENCY)
 def sample_sufficiency(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """Evidence is the cell that holds the value, and what the gate asked of it."""
-    gates = of.policy(row.portfolio).gates
+    gates = of.policy(row.portfolio, row.day).gates
     asked = [plain(row, name) for name in ("gate", "sample_size", "required", "coverage", "low", "high", "threshold", "window_start")]
     asked = [draft for draft in asked if draft.value is not None]
-    rule = [policy_value(of, row.portfolio, "gates.coverage", gates.coverage)]
+    rule = [policy_value(of, row.portfolio, row.day, "gates.coverage", gates.coverage)]
     metric = BY_NAME.get(row["metric"])
     said = [Draft("metric", row["metric"], row["metric"], f"{metric.label}: {metric.method}" if metric else "")]
     verdict = [plain(row, "passed"), *([plain(row, "reason")] if row["reason"] else [])]

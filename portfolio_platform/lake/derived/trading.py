@@ -135,6 +135,8 @@ IDLE_CAPITAL = Table(
         DAY,
         PORTFOLIO,
         number("idle", "mean unused share of the heat cap over 20 sessions with a cap", "fraction of cap"),
+        number("idle_low", "lower bound of it at the policy's confidence, from how means of its blocks vary", "fraction of cap"),
+        number("idle_high", "upper bound", "fraction of cap"),
         number("idle_cash_pct", "cash beyond buffer, reservations and short-sale proceeds", SHARE),
         of("integer", "setups", "distinct qualified setups of 20 sessions", "setups"),
         number("opportunity_rate", "of them a session", "setups a session"),

@@ -28,7 +28,7 @@ class Observed:
 
     Attributes:
         value: the metric, NaN where null; (K, S).
-        breach: 0, or the level whose threshold is met with all conditions: 1 warning, 2 critical; (K, S).
+        breach: 0, or the level whose threshold is met with all conditions, for long enough to begin: 1 warning, 2 critical; (K, S).
         inside: the highest level whose leaving limit the value has not passed, 0 where it is calm; (K, S).
         known: false where the state has to be held; (K, S).
         days: day numbers of the sessions; (S,).

@@ -65,7 +65,8 @@ class Metrics:
 class Series:
     """A rule's series of one portfolio: scopes (K) by sessions; the first column is the session before the range.
 
-    ``row`` is the row number in `Metrics`, -1 where there is none; ``observed`` is without that first column.
+    ``row`` is the row number in `Metrics`, -1 where there is none; ``observed`` is without that first column, as is ``met``:
+    the level whose threshold the session meets, whatever the session before it did.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Series:
     row: Ints
     value: Float64
     observed: Observed
+    met: npt.NDArray[np.int8]
 
 
 def _placed(metrics: Metrics, portfolio: str, metric: str, days: Ints) -> tuple[Ints, Ints, Ints]:
@@ -136,12 +138,13 @@ def series_of(metrics: Metrics, portfolio: str, name: str, rule: Rule, days: Int
         left = calm(beside, condition.comparison, condition.value, rule.leave)
         inside[left] = 0
         unknown |= ~np.isfinite(beside) & (inside > 0)
+    begins = breach if rule.enter_sessions == 1 else np.minimum(breach, np.pad(breach, ((0, 0), (1, 0)))[:, :-1])
     # where one thing is calm, what is not known beside it decides nothing
     known = ~unknown | absent | (np.isfinite(value) & (inside == 0))
     size = len(scopes)
     observed = Observed(
         value=np.ascontiguousarray(value[:, 1:]),
-        breach=np.ascontiguousarray(breach[:, 1:]),
+        breach=np.ascontiguousarray(begins[:, 1:]),
         inside=np.ascontiguousarray(inside[:, 1:]),
         known=np.ascontiguousarray(known[:, 1:]),
         days=np.ascontiguousarray(days[1:]),
@@ -150,7 +153,7 @@ def series_of(metrics: Metrics, portfolio: str, name: str, rule: Rule, days: Int
         cool_down=np.full(size, rule.cool_down, np.int64),
         upward=np.full(size, rule.comparison.startswith(">"), np.bool_),
     )
-    return Series(name, rule, scopes, row, value, observed)
+    return Series(name, rule, scopes, row, value, observed, breach[:, 1:])
 
 
 def _levels(value: Float64, rule: Rule) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:

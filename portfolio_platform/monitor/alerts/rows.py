@@ -28,7 +28,7 @@ from portfolio_platform.policy.alerts import AlertPolicy
 Float64 = npt.NDArray[np.float64]
 REMEMBERED = (
     *("day", "portfolio", "rule", "scope", "state", "severity", "worst_severity", "first_seen", "sessions_firing"),
-    *("worst", "calm_sessions", "easing_sessions", "session"),
+    *("worst", "calm_sessions", "easing_sessions", "session", "gate_passed"),
 )
 
 
@@ -49,7 +49,8 @@ def remembered(rows: pa.Table, before: Mapping[str, int]) -> dict[str, Memory]:
             ended.setdefault(portfolio, {})[key] = Ended(first, last, row["session"], row["sessions_firing"], bad, worst)
         elif row["session"] == before.get(portfolio):
             level, calm, easing = SEVERITIES.index(row["severity"]), row["calm_sessions"], row["easing_sessions"]
-            standing.setdefault(portfolio, {})[key] = Standing(level, bad, calm, easing, row["sessions_firing"], first, worst)
+            sure = row["gate_passed"] is not False
+            standing.setdefault(portfolio, {})[key] = Standing(level, bad, calm, easing, row["sessions_firing"], first, worst, sure)
     return {name: Memory(standing.get(name, {}), ended.get(name, {})) for name in {*standing, *ended}}
 
 

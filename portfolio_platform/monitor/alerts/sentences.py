@@ -11,6 +11,8 @@ SUFFIXES = {"sigma": " σ", "bps": " bps", "R": " R"}
 _SHOWN_SYMBOLS = 12
 NO_LONGER_THERE = "no_longer_there"
 NOTHING_TO_DO = "Nothing to do."
+WAS_UNSURE = "it is held from a session in which its gate failed"
+_GOOD_SIDE = {">=": "below", ">": "at most", "<=": "above", "<": "at least"}
 
 
 def formatted(value: float | None, unit: str) -> str:
@@ -71,6 +73,31 @@ def held_sentence(label: str, portfolio: str, scope: str, reason: str, worst: st
         return f"{about(label, portfolio, scope)}: there is none any more in this session; at worst it was {worst}."
     why = f" ({reason})" if reason else ""
     return f"{about(label, portfolio, scope)} cannot be measured in this session{why}; the alert stays as it was, at worst {worst}."
+
+
+def good_side(comparison: str, limit: str) -> str:
+    """Return where a value does not meet a limit: 'below 6.0 %'."""
+    return f"{_GOOD_SIDE[comparison]} {limit}"
+
+
+def back_inside_sentence(label: str, portfolio: str, scope: str, observed: str, limit: str, until: str) -> str:
+    """Say that a value is back inside its limit and that hysteresis alone keeps its alert."""
+    return f"{about(label, portfolio, scope)} is {observed}, back inside its limit ({limit}); the alert is held until it {until}."
+
+
+def beside_sentence(label: str, portfolio: str, scope: str, observed: str, until: str) -> str:
+    """Say that a value is still beyond its limit, but no longer in the company that its rule asks for."""
+    return f"{about(label, portfolio, scope)} is {observed}; what the rule asks for beside it no longer holds, and it is held until it {until}."
+
+
+def eased_sentence(limit: str, until: str) -> str:
+    """Say that a value is back inside the critical limit, where hysteresis alone keeps its severity."""
+    return f"It is back inside its critical limit ({limit}), and stays critical until it {until}."
+
+
+def calm_for(good: str, sessions: int) -> str:
+    """Return what ends an alert: 'falls ...' for one session, 'has been below 3.0 % for 2 sessions' for several."""
+    return f"is {good}" if sessions == 1 else f"has been {good} for {sessions} sessions"
 
 
 def resolved_sentence(label: str, portfolio: str, scope: str, observed: str | None, worst: str, sessions: int) -> str:

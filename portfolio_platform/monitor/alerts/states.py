@@ -49,7 +49,7 @@ class Sessions:
 
 @dataclass(frozen=True)
 class Standing:
-    """An alert of the session before the range."""
+    """An alert of the session before the range; ``sure``: what its gate said then."""
 
     level: int
     worst_level: int
@@ -58,6 +58,7 @@ class Standing:
     count: int
     first: int
     worst: float
+    sure: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Memory:
     def scopes(self, rule: str) -> set[str]:
         """Return the scopes of a rule whose alert stands."""
         return {scope for name, scope in self.standing if name == rule}
+
+    def sure(self, rule: str, scope: str) -> bool:
+        """Say whether the gate of an alert that stands passed in the session before."""
+        now = self.standing.get((rule, scope))
+        return now is not None and now.sure
 
     def carried(self, rule: str, scopes: tuple[str, ...], cool_down: int, before: int) -> Carried:
         """Return the state of a rule's series after the session before."""
@@ -109,6 +115,8 @@ class Alerts:
         day, session: day number and number of the session; (N,).
         row: row number in `Metrics`, -1 where the metric has none; (N,).
         observed, before: value of the session and of the one before, NaN where null; (N,).
+        breach: the level whose threshold the session meets with all conditions, 0 where it is only held; (N,).
+        sure: whether the gate passed in the session before the range, for alerts that stood then; (N,).
         counts, values: what the state machine says; (N, WIDTH), (N, 2).
     """
 
@@ -124,12 +132,19 @@ class Alerts:
     row: Ints
     observed: Float64
     before: Float64
+    breach: Ints
+    sure: npt.NDArray[np.bool_]
     counts: Ints
     values: Float64
 
     def __len__(self) -> int:
         """Return the number of entries."""
         return int(self.day.size)
+
+    def continues(self, entry: int) -> bool:
+        """Say whether an entry is of the alert of the entry before it."""
+        same = (column[entry] == column[entry - 1] for column in (self.portfolio, self.rule, self.scope, self.counts[:, FIRST]))
+        return all(same)
 
     @property
     def severity(self) -> Ints:
@@ -164,6 +179,7 @@ class _Piece:
     counts: Ints
     values: Float64
     sessions: Sessions
+    sure: npt.NDArray[np.bool_]
 
 
 def alerts(
@@ -186,7 +202,9 @@ def alerts(
             done = evaluate(series.observed, memory.carried(name, series.scopes, rule.cool_down, mine.before))
             k, s = np.nonzero(done.counts[:, :, TRANSITION] != NOTHING)
             if k.size:
-                found.append(_Piece(number, rules.code(name, rule), series, k, s, done.counts[k, s], done.values[k, s], mine))
+                sure = np.array([memory.sure(name, scope) for scope in series.scopes], np.bool_)
+                code = rules.code(name, rule)
+                found.append(_Piece(number, code, series, k, s, done.counts[k, s], done.values[k, s], mine, sure))
     return _flat(portfolios, rules, found)
 
 
@@ -223,6 +241,8 @@ def _flat(portfolios: tuple[str, ...], rules: _Rules, found: list[_Piece]) -> Al
         row=_ints(piece.series.row[piece.k, piece.s + 1] for piece in found),
         observed=_floats(piece.series.value[piece.k, piece.s + 1] for piece in found),
         before=_floats(piece.series.value[piece.k, piece.s] for piece in found),
+        breach=_ints(piece.series.met[piece.k, piece.s].astype(np.int64) for piece in found),
+        sure=np.concatenate([np.zeros(0, np.bool_), *(piece.sure[piece.k] for piece in found)]),
         counts=_ints(piece.counts for piece in found).reshape(-1, WIDTH),
         values=_floats(piece.values for piece in found).reshape(-1, 2),
     )

@@ -1,7 +1,7 @@
 """What an alert's row says of itself: its evidence, and its texts."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -25,7 +25,7 @@ from portfolio_platform.monitor.alerts.engine import (
     WORST_LEVEL,
 )
 from portfolio_platform.monitor.alerts.grid import Metrics
-from portfolio_platform.monitor.alerts.limits import SEVERITIES, rule_version
+from portfolio_platform.monitor.alerts.limits import SEVERITIES, leaving_limit, meets, rule_version
 from portfolio_platform.monitor.alerts.states import Alerts
 from portfolio_platform.policy.alerts import Rule
 
@@ -83,6 +83,22 @@ def facts_of(given: Alerts, metrics: Metrics) -> Facts:
     )
 
 
+def with_held_gates(facts: Facts, given: Alerts) -> Facts:
+    """Return the facts with the gates of what is only held: an alert may be told only of a session that met its limit.
+
+    A value that is back inside its limit is on the safe side of it, so its own gate has nothing to exclude and passes. Its
+    alert would be told just when it gets better; so it keeps the verdict of the session before, if its own is no worse.
+    """
+    passed, reason = facts.passed.copy(), list(facts.reason)
+    ended = given.counts[:, TRANSITION] == RESOLVED
+    for entry in np.flatnonzero((given.breach == 0) & ~ended & passed).tolist():
+        # entries of an alert follow each other; the first one of the range has only what is remembered of the session before
+        passed[entry] = passed[entry - 1] if entry and given.continues(entry) else given.sure[entry]
+        if not passed[entry]:
+            reason[entry] = say.WAS_UNSURE
+    return replace(facts, passed=passed, reason=reason)
+
+
 TEXTS = (
     *("portfolio", "rule", "scope", "alert_id", "state", "severity", "transition", "rule_version", "metric", "comparison", "unit"),
     *("lookback", "gate_reason", "symbols", "contributors", "evidence_ids", "trend", "previous", "cause", "worst_severity"),
@@ -106,6 +122,8 @@ class _Entry:
     observed: float
     threshold: float
     worst: float
+    level: int
+    breach: int
 
 
 def text_columns(given: Alerts, facts: Facts, contributed: Contributions) -> dict[str, list[str]]:
@@ -117,14 +135,17 @@ def text_columns(given: Alerts, facts: Facts, contributed: Contributions) -> dic
     of_playbook = [rule.metric in BY_NAME and BY_NAME[rule.metric].scope == ("playbook",) for rule in given.of_rule]
     counts, values = given.counts.tolist(), given.values.tolist()
     codes = zip(given.portfolio.tolist(), given.rule.tolist(), given.scope.tolist(), strict=True)
-    numbers = zip(given.observed.tolist(), given.before.tolist(), given.threshold.tolist(), strict=True)
-    for entry, ((portfolio_code, code, scope_code), (observed, before, limit)) in enumerate(zip(codes, numbers, strict=True)):
+    numbers = zip(given.observed.tolist(), given.before.tolist(), given.threshold.tolist(), given.breach.tolist(), strict=True)
+    for entry, ((portfolio_code, code, scope_code), (observed, before, limit, breach)) in enumerate(zip(codes, numbers, strict=True)):
         portfolio, rule, scope = given.portfolios[portfolio_code], given.of_rule[code], given.scopes[scope_code]
         state, (worst, worst_before), unit, reason = counts[entry], values[entry], facts.unit[entry], facts.reason[entry]
         symbols = scope if of_symbol[code] else contributed.symbols.get(entry, "")
         resolved = state[TRANSITION] == RESOLVED
         shown = "all playbooks" if scope == "all" and of_playbook[code] else scope
-        about = _Entry(labels[code], rule, portfolio, shown, unit, reason, symbols, resolved, state[COUNT], observed, limit, worst)
+        about = _Entry(
+            *(labels[code], rule, portfolio, shown, unit, reason, symbols, resolved, state[COUNT]),
+            *(observed, limit, worst, state[LEVEL], breach),
+        )
         sentence, action = _told(about)
         said = (
             *(portfolio, given.rules[code], scope, alert_id(portfolio, given.rules[code], scope, _day(state[FIRST]))),
@@ -171,4 +192,18 @@ def _told(about: _Entry) -> tuple[str, str]:
     action = say.filled(about.rule.action, *filled)
     if not there:
         return say.held_sentence(about.label, about.portfolio, about.scope, about.reason, at_worst), action
-    return say.filled(about.rule.sentence, *filled), action
+    return _firing_sentence(about, shown, say.filled(about.rule.sentence, *filled)), action
+
+
+def _firing_sentence(about: _Entry, shown: str, sentence: str) -> str:
+    """Return what a firing alert says: its rule's sentence where its limit is met, else that hysteresis keeps it."""
+    if about.breach >= about.level:
+        return sentence
+    rule, limit = about.rule, say.formatted(about.threshold, about.unit)
+    leaving = say.formatted(leaving_limit(about.threshold, rule.leave, rule.comparison), about.unit)
+    until = say.calm_for(say.good_side(rule.comparison, leaving), rule.leave_sessions)
+    if about.breach:
+        return f"{sentence} {say.eased_sentence(f'{rule.comparison} {limit}', until)}"
+    if meets(about.observed, rule.comparison, about.threshold):
+        return say.beside_sentence(about.label, about.portfolio, about.scope, shown, say.calm_for("calm", rule.leave_sessions))
+    return say.back_inside_sentence(about.label, about.portfolio, about.scope, shown, f"{rule.comparison} {limit}", until)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +18,7 @@ from portfolio_platform.monitor.details import DETAILS
 from portfolio_platform.monitor.figures import DIAGNOSTICS
 from portfolio_platform.monitor.inputs import Inputs, Tables, wanted_places
 from portfolio_platform.monitor.report import PortfolioMonitorReport
-from portfolio_platform.policy.assigned import Assigned, assigned_policies
+from portfolio_platform.policy.assigned import Assigned, PoliciesInTime, policies_in_time
 from portfolio_platform.sources.pipeline import quarantined
 
 LOOK_BACK = timedelta(days=31)
@@ -69,25 +70,26 @@ def set_aside(home: Home) -> SetAside:
     return SetAside({name: sorted(found) for name, found in days.items()}, undated)
 
 
-def compose_contents(home: Home, days: Iterable[date], policies: Assigned | None = None) -> Iterator[Content]:
+def compose_contents(home: Home, days: Iterable[date], policies: Assigned | PoliciesInTime | None = None) -> Iterator[Content]:
     """Yield the content of the report of every portfolio and session among the days; nothing is stored."""
     wanted = set(days)
     if not wanted:
         return
-    assigned = policies or assigned_policies(home)
+    policies = policies or policies_in_time(home)
+    newest, in_force = policies.on(max(wanted)), cache(policies.on)
     base = {row["portfolio"]: row["base_currency"] for row in active.read(home.lake, PORTFOLIOS).to_pylist()}
     aside = set_aside(home)
-    inputs = Inputs(read_tables(home, min(wanted), max(wanted)), assigned.default.accounting.max_mark_age)
+    inputs = Inputs(read_tables(home, min(wanted), max(wanted)), newest.default.accounting.max_mark_age)
     for place in wanted_places(inputs.sessions, wanted):
         portfolio = inputs.sessions.portfolio[place]
         if not inputs.drawdown.span(place):
             continue
-        mode = "live" if portfolio in assigned.live else "paper"
-        currency = base.get(portfolio, assigned.default.accounting.default_currency)
-        yield compose(inputs, place, assigned.of(portfolio), mode=mode, base_currency=currency, aside=aside)
+        mode = "live" if portfolio in newest.live else "paper"
+        currency = base.get(portfolio, newest.default.accounting.default_currency)
+        yield compose(inputs, place, in_force(inputs.sessions.day[place]).of(portfolio), mode=mode, base_currency=currency, aside=aside)
 
 
-def compose_reports(home: Home, days: Iterable[date], policies: Assigned | None = None) -> Iterator[PortfolioMonitorReport]:
+def compose_reports(home: Home, days: Iterable[date], policies: Assigned | PoliciesInTime | None = None) -> Iterator[PortfolioMonitorReport]:
     """Yield the report of every portfolio and session among the days as a model; nothing is stored."""
     for content in compose_contents(home, days, policies):
         yield PortfolioMonitorReport.from_bytes(canonical_bytes(content, plain=True))

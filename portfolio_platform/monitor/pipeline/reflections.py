@@ -25,7 +25,7 @@ from portfolio_platform.monitor.reflection.facts import POLICY, RESEARCH
 from portfolio_platform.monitor.reflection.model import SCHEMA_VERSION, PortfolioReflection
 from portfolio_platform.monitor.reflection.periods import Kind, Period, period_from
 from portfolio_platform.monitor.reflection.playbooks import FIRING
-from portfolio_platform.policy.assigned import Assigned, assigned_policies
+from portfolio_platform.policy.assigned import Assigned, PoliciesInTime, policies_in_time
 from portfolio_platform.version import __version__
 
 BUILT = "recommendations"
@@ -68,18 +68,19 @@ def publish_reflections(home: Home, kind: Kind, starts: Sequence[date]) -> list[
     periods = [period_from(kind, start) for start in sorted(set(starts))]
     if not periods:
         return []
-    policies = assigned_policies(home)
+    policies = policies_in_time(home)
     _check_reach(home, periods[-1])
-    shared, now = _provenance(home, policies), home.clock.now()
+    shared, now = _provenance(home), home.clock.now()
+    rests_on = {period.start: policies.told(period.end) for period in periods}
     drafts: list[ReportDraft] = []
     headlines: dict[date, dict[str, Headline]] = {period.start: {} for period in periods}
     for found in compose_reflections(home, periods, policies):
-        drafts.append(ReportDraft(found.portfolio, found.day, kind, SCHEMA_VERSION, found.policy.hash, found.canonical(), shared))
+        drafts.append(ReportDraft(found.portfolio, found.day, kind, SCHEMA_VERSION, found.policy.hash, found.canonical(), shared | {"policies": rests_on[found.day]}))
         traded = found.clusters_of("portfolio")
         trades = traded[0].period.n if traded else 0
         headlines[found.day][found.portfolio] = Headline(found.action, found.why, found.performance.total_return, trades)
     with home.book.writing() as connection:
-        for policy in {policies.default.hash: policies.default, **{p.hash: p for p in policies.by_portfolio.values()}}.values():
+        for policy in policies.begun(periods[-1].end):
             archive.archive(connection, policy.name, policy.canonical(), now)
         published = publish(connection, drafts, published_at=now)
     return [
@@ -88,14 +89,17 @@ def publish_reflections(home: Home, kind: Kind, starts: Sequence[date]) -> list[
     ]
 
 
-def compose_reflections(home: Home, periods: Sequence[Period], policies: Assigned | None = None) -> Iterator[PortfolioReflection]:
-    """Yield the reflection of every portfolio and period with a session; nothing is stored."""
-    assigned = policies or assigned_policies(home)
+def compose_reflections(
+    home: Home, periods: Sequence[Period], policies: Assigned | PoliciesInTime | None = None
+) -> Iterator[PortfolioReflection]:
+    """Yield the reflection of every portfolio and period with a session, by the policy of the period's last day; nothing is stored."""
+    policies = policies or policies_in_time(home)
     base = {row["portfolio"]: row["base_currency"] for row in active.read(home.lake, PORTFOLIOS).to_pylist()}
     for portfolio, history in histories(home, periods).items():
-        currency = base.get(portfolio, assigned.default.accounting.default_currency)
-        mode = "live" if portfolio in assigned.live else "paper"
         for period in periods:
+            assigned = policies.on(period.end)
+            currency = base.get(portfolio, assigned.default.accounting.default_currency)
+            mode = "live" if portfolio in assigned.live else "paper"
             found = compose(history, period, assigned.of(portfolio), mode=mode, base_currency=currency)
             if found is not None:
                 yield found
@@ -115,12 +119,11 @@ def _check_reach(home: Home, newest: Period) -> None:
         )
 
 
-def _provenance(home: Home, policies: Assigned) -> dict[str, object]:
+def _provenance(home: Home) -> dict[str, object]:
     built = read_progress(home.lake, BUILT)
     return {
         "lake_versions": {table.name: home.lake.version(table) for table in READ},
         "import_seq": max(built.import_seq if built else 0, home.lake.largest(QUARANTINE, "import_seq")),
-        "policies": {"default": policies.default.hash, "by_portfolio": {name: p.hash for name, p in policies.by_portfolio.items()}},
         "code_version": __version__,
     }
 

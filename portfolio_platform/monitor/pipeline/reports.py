@@ -18,7 +18,7 @@ from portfolio_platform.monitor.figures import DIAGNOSTICS
 from portfolio_platform.monitor.pipeline.contents import compose_contents
 from portfolio_platform.monitor.pipeline.staleness import digests, remember_published
 from portfolio_platform.monitor.report import KIND, SCHEMA_VERSION
-from portfolio_platform.policy.assigned import Assigned, assigned_policies
+from portfolio_platform.policy.assigned import policies_in_time
 from portfolio_platform.version import __version__
 
 RECOMMENDATIONS = "recommendations"
@@ -61,13 +61,12 @@ class DayReports:
     headlines: dict[str, Headline]
 
 
-def provenance(home: Home, policies: Assigned) -> dict[str, object]:
-    """Return what the reports of this moment rest on: lake versions, newest import, policies, version of the code."""
+def provenance(home: Home) -> dict[str, object]:
+    """Return what the reports of this moment rest on beside policies: lake versions, newest import, version of the code."""
     built = read_progress(home.lake, RECOMMENDATIONS)
     return {
         "lake_versions": {table.name: home.lake.version(table) for table in READ},
         "import_seq": max(built.import_seq if built else 0, home.lake.largest(QUARANTINE, "import_seq")),
-        "policies": {"default": policies.default.hash, "by_portfolio": {name: p.hash for name, p in policies.by_portfolio.items()}},
         "code_version": __version__,
     }
 
@@ -84,10 +83,11 @@ def publish_reports(home: Home, days: Sequence[date], progress: Callable[[int, i
     if built is None or built.built_until < min(wanted[-1], home.today):
         reach = f"reach {built.built_until}" if built else "are not built yet"
         raise DataProblem(f"the diagnostics {reach}, and the report is of {wanted[-1]}; run `portfolio build` or the job refresh first")
-    policies = assigned_policies(home)
-    shared, now = provenance(home, policies), home.clock.now()
+    policies = policies_in_time(home)
+    rests_on = {day: policies.told(day) for day in wanted}
+    shared, now = provenance(home), home.clock.now()
     with home.book.writing() as connection:
-        for policy in {policies.default.hash: policies.default, **{p.hash: p for p in policies.by_portfolio.values()}}.values():
+        for policy in policies.begun(wanted[-1]):
             archive.archive(connection, policy.name, policy.canonical(), now)
     done: dict[date, list[Published]] = {day: [] for day in wanted}
     headlines: dict[date, dict[str, Headline]] = {day: {} for day in wanted}
@@ -104,7 +104,8 @@ def publish_reports(home: Home, days: Sequence[date], progress: Callable[[int, i
     for count, content in enumerate(compose_contents(home, wanted, policies), start=1):
         portfolio, day = content["portfolio"], date.fromisoformat(content["day"])
         written = canonical_bytes(content, plain=True)
-        drafts.append(ReportDraft(portfolio, day, KIND, SCHEMA_VERSION, content["policy"]["hash"], written, shared))
+        made_from = {**shared, "policies": rests_on[day]}
+        drafts.append(ReportDraft(portfolio, day, KIND, SCHEMA_VERSION, content["policy"]["hash"], written, made_from))
         hashed.append((day, content_hash(written)))
         headlines[day][portfolio] = _headline(content)
         if len(drafts) >= BATCH:

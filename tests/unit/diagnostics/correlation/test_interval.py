@@ -23,8 +23,8 @@ def test_weights_are_blocks_of_consecutive_sessions() -> None:
 
 
 def test_few_blocks_widen_and_many_do_not() -> None:
-    assert interval.exponent(60, 5) == pytest.approx((12 / 11) ** 0.5 * 1.795885 / 1.644854, rel=1e-5)
-    assert interval.exponent(100_000, 1) == pytest.approx(1.0, abs=1e-3)
+    assert interval.exponent(60, 5, 0.95) == pytest.approx((12 / 11) ** 0.5 * 1.795885 / 1.644854, rel=1e-5)
+    assert interval.exponent(100_000, 1, 0.95) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_the_paths_give_the_samples_ratio_without_a_matrix() -> None:
@@ -43,7 +43,7 @@ def test_the_ends_are_those_of_resampled_ratios_taken_one_by_one() -> None:
     squares, own = rng.chisquare(1, (3, 60)), rng.uniform(0.1, 0.3, (3, 60))
     ratio, most = np.array([2.0, 1.0, 3.0]), np.array([5.0, 1.05, 9.0])
     drawn = interval.weights(60, 200, 5, 9)
-    low, high = interval.bootstrap(squares, own, ratio, most, drawn, 1.2)
+    low, high = interval.bootstrap(squares, own, ratio, most, drawn, 1.2, 0.95)
     for k in range(3):
         values = []
         for b in range(200):

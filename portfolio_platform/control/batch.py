@@ -1,0 +1,203 @@
+"""One transaction's work on a portfolio: commands become events, each applied at once, and at the end symbols are told. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from portfolio_platform.book.events import NewEvent
+from portfolio_platform.control import findings
+from portfolio_platform.control.envelopes import due, envelope, free_places
+from portfolio_platform.control.events import (
+    ENVELOPE_ISSUED,
+    AllocationDecided,
+    EnvelopesIssued,
+    Event,
+    FactsStated,
+    FillRecorded,
+    Noticed,
+    OrderEnded,
+    ReservationEnded,
+    encode_envelope,
+    stream_of,
+)
+from portfolio_platform.control.log import new_event
+from portfolio_platform.control.model import AllocationDecision, Answer, Envelope, PortfolioIntent
+from portfolio_platform.control.reduce import apply
+from portfolio_platform.control.rules import decide
+from portfolio_platform.control.state import ControlState, Fill
+from portfolio_platform.control.terms import Limits
+
+CLOCK = "rule:clock"
+"""Who ends what is over."""
+
+
+class Known(NamedTuple):
+    """What the log has already under the keys of a batch: decisions by intent id, fills by execution id."""
+
+    decided: Mapping[str, AllocationDecided]
+    filled: Mapping[str, Fill]
+
+
+class Batch:
+    """The events that one transaction adds to a portfolio's stream and to those of its symbols.
+
+    Attributes:
+        state: as it is after all that was put.
+        now: nanoseconds UTC, never before the state's time.
+        pending: what is to be written, in its order.
+    """
+
+    def __init__(self, state: ControlState, now: int) -> None:
+        """Begin at a state, and end on the clock what is over."""
+        self.before = state
+        self.state = state
+        self.now = max(now, state.now)
+        self.pending: list[NewEvent] = []
+        self._touched: set[str] = set()
+        self._decided: dict[str, AllocationDecided] = {}
+        self._filled: dict[str, Fill] = {}
+        self._expire()
+
+    def put(self, event: Event, key: str = "") -> None:
+        """Apply an event and have it written; without a key, its place in the stream is its identity."""
+        name = key or f"{stream_of(self.state.portfolio)}#{self.state.version + 1}"
+        self.pending.append(new_event(self.state.portfolio, event, name))
+        self.state = apply(self.state, event)
+
+    def decide(self, intent: PortfolioIntent, known: Known) -> tuple[AllocationDecision, bool]:
+        """Answer an intent; one that was answered before gets that answer, and the same id with other content is refused."""
+        earlier = self._decided.get(intent.intent_id) or known.decided.get(intent_key(self.state.portfolio, intent))
+        if earlier is not None and earlier.intent == intent:
+            return earlier.decision, True
+        key = intent_key(self.state.portfolio, intent)
+        if earlier is not None:
+            key = conflict_key(self.state.portfolio, intent)
+            again = known.decided.get(key)
+            if again is not None:
+                return again.decision, True
+            intent = intent._replace(fault=f"intent_id: {intent.intent_id!r} was used for another intent; use a new id")
+        decision = decide(self.state, intent, self.now)
+        event = AllocationDecided(self.now, intent, decision)
+        self.put(event, key)
+        if earlier is None:
+            self._decided[intent.intent_id] = event
+        else:
+            self._decided.setdefault(intent.intent_id, earlier)
+        if decision.approved_risk:
+            self._touched.add(intent.symbol)
+        return decision, False
+
+    def fill(self, fill: Fill, known: Known) -> bool:
+        """Record a fill, once; say whether it was new. The same id with other content changes nothing and is noticed."""
+        key = fill_key(self.state.portfolio, fill)
+        earlier = self._filled.get(key) or known.filled.get(key)
+        if earlier is not None:
+            if _differs(earlier, fill):
+                said = f"{fill.symbol} {fill.quantity} at {fill.at}"
+                had = f"{earlier.symbol} {earlier.quantity} at {earlier.at}"
+                event = Noticed(self.now, "fill_disputed", fill.strategy, fill.symbol, fill.execution_id, had, said)
+                key = f"dispute/{key}/{fill.quantity}/{fill.at}"
+                if key not in known.filled and key not in self._filled:
+                    self.put(event, key)
+                    self._filled[key] = fill
+            return False
+        self._filled[key] = fill
+        recorded = FillRecorded(self.now, fill)
+        noticed = findings.of_fill(self.state, recorded)
+        self.put(recorded, key)
+        for one in noticed:
+            self.put(one)
+        self._touched.add(fill.symbol)
+        return True
+
+    def facts(self, event: FactsStated, key: str) -> None:
+        """Take a session's facts over, and say where its quantities are not what the fills add up to."""
+        noticed = findings.of_facts(self.state, event)
+        self.put(event, key)
+        for one in noticed:
+            self.put(one)
+
+    def tell(self, *, everybody: bool = False, reason: str = "") -> list[Envelope]:
+        """Issue the envelopes that are due: all symbols where something shared changed, those that were touched where not."""
+        shared = (
+            everybody
+            or self.state.terms.version != self.before.terms.version
+            or _shared(self.before, self.now) != _shared(self.state, self.now)
+        )
+        symbols = due(self.state, self.now, None if shared else sorted(self._touched & set(self.state.active_symbols)))
+        if not symbols:
+            return []
+        told = [envelope(self.state, symbol, self.now) for symbol in symbols]
+        self.put(EnvelopesIssued(self.now, tuple(symbols), reason or ("terms" if shared else "activity")))
+        self.pending += [
+            NewEvent(
+                stream_of(self.state.portfolio, one.symbol),
+                ENVELOPE_ISSUED,
+                encode_envelope(one),
+                f"{stream_of(self.state.portfolio, one.symbol)}@{one.version}",
+            )
+            for one in told
+        ]
+        return told
+
+    def answer(self, decision: AllocationDecision, repeated: bool) -> Answer:
+        """Return a decision with the envelope that is in force for its symbol."""
+        return Answer(decision, self.state.issued.get(decision.symbol), repeated)
+
+    def _expire(self) -> None:
+        """End the reservations and orders whose time is over, in the order of their ends."""
+        state, now = self.state, self.now
+        if state.next_expiry and state.next_expiry <= now:
+            over = sorted((one.expires_at, name) for name, one in state.reservations.items() if one.expires_at <= now)
+            for end, name in over:
+                self._touched.add(state.reservations[name].symbol)
+                self.put(ReservationEnded(now, name, True, CLOCK, f"its time was over at {end}"))
+        if state.terms.next_end and state.terms.next_end <= now:
+            ended = sorted((order.until, name) for name, order in state.terms.orders.items() if order.until <= now)
+            for end, name in ended:
+                self.put(OrderEnded(now, name, True, CLOCK, f"its time was over at {end}"))
+
+
+def intent_key(portfolio: str, intent: PortfolioIntent) -> str:
+    """Return the identity of an intent in the log."""
+    return f"intent/{stream_of(portfolio, intent.intent_id)}"
+
+
+def conflict_key(portfolio: str, intent: PortfolioIntent) -> str:
+    """Return the identity of an intent that uses the id of another one."""
+    import hashlib
+
+    return f"{intent_key(portfolio, intent)}!{hashlib.sha256(repr(tuple(intent)).encode()).hexdigest()[:32]}"
+
+
+def fill_key(portfolio: str, fill: Fill) -> str:
+    """Return the identity of a fill in the log."""
+    return f"fill/{stream_of(portfolio, fill.execution_id)}"
+
+
+def keys_of(portfolio: str, intents: Iterable[PortfolioIntent], fills: Iterable[Fill]) -> list[str]:
+    """Return the keys to look up before a batch."""
+    found = [key for intent in intents for key in (intent_key(portfolio, intent), conflict_key(portfolio, intent))]
+    return found + [
+        key for fill in fills for key in (fill_key(portfolio, fill), f"dispute/{fill_key(portfolio, fill)}/{fill.quantity}/{fill.at}")
+    ]
+
+
+def policy_changed(state: ControlState, limits: Limits) -> bool:
+    """Say whether these limits are not the ones in force."""
+    return state.terms.limits != limits
+
+
+def _differs(earlier: Fill, now: Fill) -> bool:
+    return (earlier.symbol, earlier.quantity, earlier.strategy) != (now.symbol, now.quantity, now.strategy)
+
+
+def _shared(state: ControlState, at: int) -> tuple[object, ...]:
+    """Return what every symbol's envelope depends on: which shared limits are used up."""
+    heat = state.terms.caps.get(("risk", "heat"))
+    places, fresh = free_places(state, at)
+    full = frozenset(
+        key
+        for key, used in state.used.items()
+        if key[0] in ("cohort", "sector", "bucket") and (cap := state.terms.cap("risk", *key)) is not None and used >= cap.amount
+    )
+    return (heat is not None and state.used.get(("heat", ""), 0) >= heat.amount, places > 0, fresh > 0, full)

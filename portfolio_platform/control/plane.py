@@ -1,0 +1,244 @@
+"""`ControlPlane`: the durable shell around the pure rules. What it returns is in the book; what is not in the book was never said.
+
+One transaction of the book holds the sole right to write: the state is brought up to the stream's end, the commands are
+applied, their events are appended and committed, and only then an answer leaves. A process keeps the state between calls, so
+that a call reads just what others wrote since.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection
+
+from portfolio_platform.book.engine import take_log_lock
+from portfolio_platform.book.events import append, by_keys
+from portfolio_platform.book.store import Book
+from portfolio_platform.canonical import canonical_bytes
+from portfolio_platform.clock import Clock
+from portfolio_platform.control import log
+from portfolio_platform.control.batch import Batch, Known, keys_of, policy_changed
+from portfolio_platform.control.events import (
+    AllocationDecided,
+    FactsStated,
+    FillRecorded,
+    InstrumentsStated,
+    OrderEnded,
+    OrderGiven,
+    PolicyAdopted,
+    PortfolioOpened,
+    ReservationEnded,
+    RiskOffReleased,
+    SymbolEnlisted,
+    encode,
+    stream_of,
+)
+from portfolio_platform.control.intents import read_fill, read_intent
+from portfolio_platform.control.model import Answer, Envelope, PortfolioIntent
+from portfolio_platform.control.money import digits_of
+from portfolio_platform.control.reduce import apply
+from portfolio_platform.control.state import ControlState, Fill, Instrument
+from portfolio_platform.control.terms import Limits, Order
+from portfolio_platform.days import nanoseconds
+from portfolio_platform.errors import WrongUse
+
+NOTHING_KNOWN = Known({}, {})
+
+
+class ControlPlane:
+    """The authority for shared limits of every portfolio in one book. A process that forks makes a new one in the child."""
+
+    def __init__(self, book: Book, clock: Clock) -> None:
+        """Use a book and a clock; nothing is read before the first call."""
+        self._book = book
+        self._clock = clock
+        self._states: dict[str, ControlState] = {}
+
+    def open_portfolio(
+        self, portfolio: str, policy: Limits, *, currency: str = "USD", live: bool = False, since: int | None = None
+    ) -> None:
+        """Take charge of a portfolio; a second time nothing happens but that another policy is adopted.
+
+        Args:
+            portfolio: its name.
+            policy: its limits.
+            currency: its base currency, which says what a minor unit is.
+            live: whether real money is behind it.
+            since: fills before it are history, nanoseconds UTC; the clock's time where None.
+        """
+        with self._working(portfolio) as (batch, _):
+            if not batch.state.version:
+                begun = batch.now if since is None else since
+                batch.put(PortfolioOpened(batch.now, begun, currency, digits_of(currency), live))
+            if policy_changed(batch.state, policy):
+                batch.put(PolicyAdopted(batch.now, policy))
+            batch.tell()
+
+    def request_allocation(self, intent: PortfolioIntent | Mapping[str, Any], portfolio: str = "") -> Answer:
+        """Answer one intent. The same intent again gets the same answer; nothing about an intent raises.
+
+        Args:
+            intent: what is asked; see `intents.read_intent` for what a mapping may hold.
+            portfolio: whose limits it is held against, where the intent does not say so.
+
+        Raises:
+            StoreProblem: the book is missing, locked, full, read-only or damaged: nothing was decided.
+        """
+        return self.request_allocations([intent], portfolio)[0]
+
+    def request_allocations(self, intents: Sequence[PortfolioIntent | Mapping[str, Any]], portfolio: str = "") -> list[Answer]:
+        """Answer intents of one portfolio in their order, in one transaction: all of the answers are kept, or none.
+
+        Raises:
+            WrongUse: they are of several portfolios, or of none.
+            StoreProblem: as for one.
+        """
+        if not intents:
+            return []
+        names = sorted({_portfolio_of(one) or portfolio for one in intents})
+        if len(names) != 1 or not names[0]:
+            raise WrongUse(f"a batch is of one portfolio, not of {names}; name it, or send one batch for each")
+        with self._working(names[0]) as (batch, connection):
+            asked = [read_intent(one, names[0], batch.state.digits) for one in intents]
+            known = _known(connection, names[0], asked, ())
+            decided = [batch.decide(one, known) for one in asked]
+            batch.tell()
+            return [batch.answer(decision, repeated) for decision, repeated in decided]
+
+    def on_fill(self, fill: Fill | Mapping[str, Any], portfolio: str) -> bool:
+        """Record a fill: commit its reservation, or take it into active risk; say whether it was new.
+
+        Raises:
+            WrongUse: a field is missing or wrong.
+        """
+        return self.on_fills([fill], portfolio) == 1
+
+    def on_fills(self, fills: Sequence[Fill | Mapping[str, Any]], portfolio: str) -> int:
+        """Record fills in their order, in one transaction; return how many were new."""
+        with self._working(portfolio) as (batch, connection):
+            read = [read_fill(one, batch.state.digits) for one in fills]
+            known = _known(connection, portfolio, (), read)
+            new = sum(batch.fill(one, known) for one in read)
+            batch.tell()
+            return new
+
+    def state_facts(self, portfolio: str, sessions: Iterable[FactsStated]) -> int:
+        """Take sessions' facts over, in their order; return how many were new. The same session with other facts is new."""
+        with self._working(portfolio) as (batch, connection):
+            keyed = []
+            for one in sessions:
+                said = canonical_bytes(encode(one._replace(at=0)), floats=False)
+                keyed.append((f"facts/{stream_of(portfolio)}/{one.facts.day}/{hashlib.sha256(said).hexdigest()[:32]}", one))
+            known = by_keys(connection, [key for key, _ in keyed])
+            new = [(key, one) for key, one in keyed if key not in known]
+            for key, one in new:
+                batch.facts(one._replace(at=batch.now), key)
+            batch.tell()
+            return len(new)
+
+    def state_instruments(self, portfolio: str, instruments: Mapping[str, Instrument]) -> bool:
+        """Make symbols and their groups known; say whether anything changed."""
+        with self._working(portfolio) as (batch, _):
+            new = tuple(sorted((name, one) for name, one in instruments.items() if batch.state.instruments.get(name) != one))
+            if new:
+                batch.put(InstrumentsStated(batch.now, new))
+                batch.tell()
+            return bool(new)
+
+    def cancel(self, portfolio: str, intent_id: str, *, by: str, reason: str) -> bool:
+        """Give up what is left of a reservation; say whether there was one."""
+        with self._working(portfolio) as (batch, _):
+            if intent_id not in batch.state.reservations:
+                return False
+            symbol = batch.state.reservations[intent_id].symbol
+            batch.put(ReservationEnded(batch.now, intent_id, False, by, reason))
+            batch.tell(everybody=bool(symbol))
+            return True
+
+    def give_order(self, portfolio: str, orders: Sequence[Order]) -> list[Envelope]:
+        """Change the terms until an end; return the envelopes that follow. An order whose id is known is given once.
+
+        Raises:
+            WrongUse: an order has no name, no reason or no end ahead.
+        """
+        with self._working(portfolio) as (batch, connection):
+            for order in orders:
+                if not order.by or not order.reason or order.until <= batch.now:
+                    raise WrongUse(f"order {order.order_id}: an order wants a name, a reason and an end ahead")
+            keys = {f"order/{stream_of(portfolio, order.order_id)}": order for order in orders}
+            known = by_keys(connection, list(keys))
+            for key, order in keys.items():
+                if key not in known:
+                    batch.put(OrderGiven(batch.now, order), key)
+            return batch.tell()
+
+    def end_order(self, portfolio: str, order_id: str, *, by: str, reason: str) -> bool:
+        """End an order before its time; say whether there was one."""
+        with self._working(portfolio) as (batch, _):
+            if order_id not in batch.state.terms.orders:
+                return False
+            batch.put(OrderEnded(batch.now, order_id, False, by, reason))
+            batch.tell()
+            return True
+
+    def release_risk_off(self, portfolio: str, *, by: str, reason: str) -> None:
+        """Record that a person lets a live portfolio out of risk-off; the drawdown diagnostic goes on from it."""
+        if not by or not reason:
+            raise WrongUse("a release wants a name and a reason")
+        with self._working(portfolio) as (batch, _):
+            batch.put(RiskOffReleased(batch.now, by, reason))
+
+    def enlist(self, portfolio: str, symbols: Sequence[str], *, active: bool = True) -> list[Envelope]:
+        """Let symbols have envelopes from now on, or no more; return those that were issued."""
+        with self._working(portfolio) as (batch, _):
+            for symbol in symbols:
+                if (symbol in batch.state.enlisted) != active:
+                    batch.put(SymbolEnlisted(batch.now, symbol, active))
+            return batch.tell(everybody=True)
+
+    def broadcast_constraints(self, portfolio: str, reason: str = "cycle") -> list[Envelope]:
+        """Run one policy cycle: end what is over on the clock, and issue every envelope that is due."""
+        with self._working(portfolio) as (batch, _):
+            return batch.tell(everybody=True, reason=reason)
+
+    def get_portfolio_state(self, portfolio: str) -> ControlState:
+        """Return the state as the book has it; nothing is written, so what is over on the clock is still in it."""
+        with self._book.reading() as connection:
+            return self._caught_up(connection, portfolio)
+
+    @contextmanager
+    def _working(self, portfolio: str) -> Iterator[tuple[Batch, Connection]]:
+        """Hand out a batch on the newest state; commit what was put, and only then take the new state over."""
+        with self._book.writing() as connection:
+            take_log_lock(connection)
+            state = self._caught_up(connection, portfolio)
+            batch = Batch(state, nanoseconds(self._clock.now()))
+            yield batch, connection
+            append(connection, batch.pending, recorded_at=self._clock.now())
+        self._states[portfolio] = batch.state
+
+    def _caught_up(self, connection: Connection, portfolio: str) -> ControlState:
+        state = self._states.get(portfolio) or ControlState(portfolio)
+        for one in log.events_after(connection, portfolio, state.version):
+            state = apply(state, one.event)
+        self._states[portfolio] = state
+        return state
+
+
+def _portfolio_of(intent: PortfolioIntent | Mapping[str, Any]) -> str:
+    named = intent.portfolio if isinstance(intent, PortfolioIntent) else intent.get("portfolio")
+    return named if isinstance(named, str) else ""
+
+
+def _known(connection: Connection, portfolio: str, intents: Sequence[PortfolioIntent], fills: Sequence[Fill]) -> Known:
+    found = by_keys(connection, keys_of(portfolio, intents, fills))
+    events = {key: log.stored_event(stored) for key, stored in found.items()}
+    return Known(
+        {key: one for key, one in events.items() if isinstance(one, AllocationDecided)},
+        {
+            key: one.fill if isinstance(one, FillRecorded) else Fill(key, 0, "", "", 0, 0, 0)
+            for key, one in events.items()
+            if not isinstance(one, AllocationDecided)
+        },
+    )

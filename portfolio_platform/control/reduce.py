@@ -1,0 +1,341 @@
+"""`apply(state, event) -> state`: what each event changes. Pure; the same events give the same state, in any process."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from immutables import Map
+
+from portfolio_platform.control.envelopes import envelope
+from portfolio_platform.control.events import (
+    AllocationDecided,
+    EnvelopesIssued,
+    Event,
+    FactsStated,
+    FillRecorded,
+    InstrumentsStated,
+    Noticed,
+    OrderEnded,
+    OrderGiven,
+    PolicyAdopted,
+    PortfolioOpened,
+    ReservationEnded,
+    RiskOffReleased,
+    SymbolEnlisted,
+)
+from portfolio_platform.control.model import AllocationDecision, PortfolioIntent
+from portfolio_platform.control.state import EMPTY, ControlState, Fill, Key, Position, Reservation
+from portfolio_platform.control.terms import revised
+from portfolio_platform.days import day_number
+
+REMEMBERED = 7 * 86_400_000_000_000
+"""How long a fill that came before its decision is waited for."""
+
+
+def apply(state: ControlState, event: Event) -> ControlState:
+    """Return the state after an event.
+
+    Raises:
+        KeyError: the event is none of a portfolio's stream.
+    """
+    after = _APPLIED[type(event)](state, event)
+    at = event.at
+    return after._replace(version=state.version + 1, now=at if at > state.now else state.now)
+
+
+def replay(state: ControlState, events: Iterable[Event]) -> ControlState:
+    """Return the state after all of the events."""
+    for event in events:
+        state = apply(state, event)
+    return state
+
+
+def _opened(state: ControlState, event: PortfolioOpened) -> ControlState:
+    return state._replace(since=event.since, digits=event.digits, live=event.live)
+
+
+def _instruments(state: ControlState, event: InstrumentsStated) -> ControlState:
+    return _summed(state._replace(instruments=state.instruments.update(dict(event.instruments))))
+
+
+def _policy(state: ControlState, event: PolicyAdopted) -> ControlState:
+    return state._replace(terms=revised(state.terms, limits=event.limits))
+
+
+def _facts(state: ControlState, event: FactsStated) -> ControlState:
+    """Take a session's positions, risks and buckets over; fills after its end are laid on top of them again."""
+    positions = {
+        (one.strategy, one.symbol): Position(one.quantity, one.risk, one.exposure, one.template, one.playbook) for one in event.positions
+    }
+    later: list[Fill] = []
+    link = state.recent
+    while link is not None:
+        fill, rest = link
+        if fill.at > event.facts.at:
+            later.append(fill)
+        link = rest  # type: ignore[assignment]
+    held: Map[Key, Position] = Map(positions)
+    recent: tuple[Fill, object] | None = None
+    for fill in reversed(later):
+        held = moved(held, fill)[0]
+        recent = (fill, recent)
+    early = Map({name: one for name, one in state.early.items() if one[1] > event.facts.at - REMEMBERED}) if state.early else state.early
+    fresh = state._replace(
+        terms=revised(state.terms, facts=event.facts), positions=held, buckets=Map(dict(event.buckets)), recent=recent, early=early
+    )
+    return _summed(fresh)
+
+
+def _decided(state: ControlState, event: AllocationDecided) -> ControlState:
+    decision, intent = event.decision, event.intent
+    if not decision.approved_risk:
+        return state
+    key = (intent.strategy, intent.symbol)
+    before = state.early.get(intent.intent_id)
+    filled = min(before[0], decision.approved_risk) if before else 0
+    remaining = decision.approved_risk - filled
+    notional = decision.approved_notional or 0
+    exposure = notional * remaining // decision.approved_risk
+    opens = key not in state.holders
+    made = _reservation(intent, decision, remaining, exposure, opens)
+    day = made.day
+    opened = (state.opened if day == state.day else 0) + opens
+    soonest = made.expires_at if not state.next_expiry or made.expires_at < state.next_expiry else state.next_expiry
+    after = state._replace(
+        reservations=state.reservations.set(intent.intent_id, made),
+        holders=state.holders.set(key, state.holders.get(key, 0) + 1),
+        reserved_risk=state.reserved_risk + remaining,
+        day=day,
+        opened=opened,
+        next_expiry=soonest,
+        early=state.early.delete(intent.intent_id) if before else state.early,
+    )
+    return _added(after, state.groups(intent.symbol, intent.template, intent.playbook, intent.correlation_bucket), remaining, exposure)
+
+
+def _reservation(intent: PortfolioIntent, decision: AllocationDecision, remaining: int, exposure: int, opens: bool) -> Reservation:
+    return Reservation(
+        intent.strategy,
+        intent.symbol,
+        intent.side,
+        decision.approved_risk,
+        remaining,
+        decision.approved_notional or 0,
+        exposure,
+        intent.template,
+        intent.playbook,
+        intent.correlation_bucket,
+        decision.expires_at,
+        day_number(decision.at),
+        opens,
+    )
+
+
+def _filled(state: ControlState, event: FillRecorded) -> ControlState:
+    """Commit what a fill opens from its reservation, and take what it closes out of the active risk."""
+    fill = event.fill
+    key = (fill.strategy, fill.symbol)
+    before = state.positions.get(key)
+    fill = priced(state, fill)
+    held, opened, opened_exposure = moved(state.positions, fill)
+    after = state._replace(positions=held, recent=(fill, state.recent), active_risk=state.active_risk)
+    after = _position_changed(after, key, before, held.get(key))
+    if opened:
+        after = _committed(after, fill, opened, opened_exposure)
+    if before is not None and (key not in held or (held[key].quantity > 0) != (before.quantity > 0)):
+        after = _closed(after, key, fill.intent_id if key in held else "")
+    return after
+
+
+def priced(state: ControlState, fill: Fill) -> Fill:
+    """Return a fill with its risk: its own, else all that is left of its reservation, else the whole exposure."""
+    if fill.risk is not None:
+        return fill
+    reservation = state.reservations.get(fill.intent_id)
+    return fill._replace(risk=reservation.remaining if reservation is not None and reservation.remaining else fill.exposure)
+
+
+def moved(positions: "Map[Key, Position]", fill: Fill) -> "tuple[Map[Key, Position], int, int]":
+    """Return the positions after a fill, and the risk and exposure of what it opened.
+
+    What it closes takes its share of risk and exposure with it, rounded down, all of it at flat; a flip closes all and opens the rest.
+    """
+    key = (fill.strategy, fill.symbol)
+    before = positions.get(key) or Position(0, 0, 0, fill.template, fill.playbook)
+    risk = fill.risk or 0
+    if before.quantity == 0 or (before.quantity > 0) == (fill.quantity > 0):
+        return (
+            positions.set(
+                key,
+                before._replace(
+                    quantity=before.quantity + fill.quantity, risk=before.risk + risk, exposure=before.exposure + fill.exposure
+                ),
+            ),
+            risk,
+            fill.exposure,
+        )
+    size, closing = abs(before.quantity), abs(fill.quantity)
+    left = before.quantity + fill.quantity
+    if closing < size:
+        smaller = before._replace(
+            quantity=left,
+            risk=before.risk - before.risk * closing // size,
+            exposure=before.exposure - before.exposure * closing // size,
+        )
+        return positions.set(key, smaller), 0, 0
+    if left == 0:
+        return positions.delete(key), 0, 0
+    opened, exposure = risk * (closing - size) // closing, fill.exposure * (closing - size) // closing
+    return positions.set(key, Position(left, opened, exposure, fill.template, fill.playbook)), opened, exposure
+
+
+def _position_changed(state: ControlState, key: Key, before: Position | None, now: Position | None) -> ControlState:
+    """Take a position out of the sums as it was, and put it in as it is."""
+    if before is not None:
+        state = _added(state, state.groups(key[1], before.template, before.playbook, ""), -before.risk, -before.exposure)
+        state = state._replace(active_risk=state.active_risk - before.risk)
+        if now is None:
+            state = state._replace(holders=_fewer(state.holders, key))
+    if now is not None:
+        state = _added(state, state.groups(key[1], now.template, now.playbook, ""), now.risk, now.exposure)
+        state = state._replace(active_risk=state.active_risk + now.risk)
+        if before is None:
+            state = state._replace(holders=state.holders.set(key, state.holders.get(key, 0) + 1))
+    return state
+
+
+def _committed(state: ControlState, fill: Fill, opened: int, exposure: int) -> ControlState:
+    """Take what a fill opened out of its reservation; what came before its decision is remembered for it."""
+    reservation = state.reservations.get(fill.intent_id)
+    if reservation is None:
+        if not fill.intent_id or fill.at < state.since:
+            return state
+        earlier = state.early.get(fill.intent_id, (0, 0))[0]
+        return state._replace(early=state.early.set(fill.intent_id, (earlier + opened, fill.at)))
+    taken = min(reservation.remaining, opened)
+    freed = min(reservation.exposure, exposure)
+    smaller = reservation._replace(remaining=reservation.remaining - taken, exposure=reservation.exposure - freed)
+    state = state._replace(reservations=state.reservations.set(fill.intent_id, smaller), reserved_risk=state.reserved_risk - taken)
+    keys = state.groups(reservation.symbol, reservation.template, reservation.playbook, reservation.bucket)
+    return _added(state, keys, -taken, -freed)
+
+
+def _closed(state: ControlState, key: Key, but: str) -> ControlState:
+    """Release what is left of the reservations behind a position that is closed; the one that closed it by a flip stays."""
+    if key not in state.holders:
+        return state
+    for intent_id, reservation in sorted(state.reservations.items()):
+        begun = reservation.remaining < reservation.granted
+        if begun and intent_id != but and (reservation.strategy, reservation.symbol) == key:
+            state = _dropped(state, intent_id)
+    return state
+
+
+def _ended(state: ControlState, event: ReservationEnded) -> ControlState:
+    reservation = state.reservations.get(event.intent_id)
+    if reservation is None:
+        return state
+    unused = reservation.opens and reservation.remaining == reservation.granted and reservation.day == state.day
+    state = _dropped(state, event.intent_id)
+    return state._replace(opened=max(0, state.opened - 1)) if unused else state
+
+
+def _dropped(state: ControlState, intent_id: str) -> ControlState:
+    """Take a reservation away, with what is left of it."""
+    reservation = state.reservations[intent_id]
+    left = state.reservations.delete(intent_id)
+    key = (reservation.strategy, reservation.symbol)
+    soonest = state.next_expiry
+    if reservation.expires_at <= soonest:
+        soonest = min((one.expires_at for one in left.values()), default=0)
+    state = state._replace(
+        reservations=left,
+        holders=_fewer(state.holders, key),
+        reserved_risk=state.reserved_risk - reservation.remaining,
+        next_expiry=soonest,
+    )
+    keys = state.groups(reservation.symbol, reservation.template, reservation.playbook, reservation.bucket)
+    return _added(state, keys, -reservation.remaining, -reservation.exposure)
+
+
+def _order(state: ControlState, event: OrderGiven) -> ControlState:
+    return state._replace(terms=revised(state.terms, orders={**state.terms.orders, event.order.order_id: event.order}))
+
+
+def _order_ended(state: ControlState, event: OrderEnded) -> ControlState:
+    if event.order_id not in state.terms.orders:
+        return state
+    orders = {name: order for name, order in state.terms.orders.items() if name != event.order_id}
+    return state._replace(terms=revised(state.terms, orders=orders))
+
+
+def _enlisted(state: ControlState, event: SymbolEnlisted) -> ControlState:
+    if event.active:
+        return state._replace(enlisted=state.enlisted.set(event.symbol, True))
+    left = state.enlisted.delete(event.symbol) if event.symbol in state.enlisted else state.enlisted
+    return state._replace(enlisted=left)
+
+
+def _issued(state: ControlState, event: EnvelopesIssued) -> ControlState:
+    told = {symbol: envelope(state, symbol, event.at) for symbol in event.symbols}
+    return state._replace(issued=state.issued.update(told))
+
+
+def _nothing(state: ControlState, event: RiskOffReleased | Noticed) -> ControlState:
+    return state
+
+
+def _added(state: ControlState, keys: tuple[Key, ...], risk: int, exposure: int) -> ControlState:
+    """Add to the sums of some groups; a sum of nothing is not kept."""
+    if risk:
+        state = state._replace(used=_more(state.used, keys, risk))
+    if exposure:
+        state = state._replace(exposed=_more(state.exposed, keys, exposure))
+    return state
+
+
+def _more(sums: "Map[Key, int]", keys: tuple[Key, ...], amount: int) -> "Map[Key, int]":
+    with sums.mutate() as changing:
+        for key in keys:
+            total = changing.get(key, 0) + amount
+            if total:
+                changing[key] = total
+            else:
+                changing.pop(key, None)
+        summed = changing.finish()
+    return summed
+
+
+def _fewer(holders: "Map[Key, int]", key: Key) -> "Map[Key, int]":
+    left = holders[key] - 1
+    return holders.set(key, left) if left else holders.delete(key)
+
+
+def _summed(state: ControlState) -> ControlState:
+    """Work every sum out anew from positions and reservations: groups have changed, or all positions."""
+    state = state._replace(used=EMPTY, exposed=EMPTY, holders=EMPTY, active_risk=0, reserved_risk=0)
+    for key, position in sorted(state.positions.items()):
+        state = _position_changed(state, key, None, position)
+    for _, one in sorted(state.reservations.items()):
+        key = (one.strategy, one.symbol)
+        state = state._replace(
+            holders=state.holders.set(key, state.holders.get(key, 0) + 1), reserved_risk=state.reserved_risk + one.remaining
+        )
+        state = _added(state, state.groups(one.symbol, one.template, one.playbook, one.bucket), one.remaining, one.exposure)
+    return state
+
+
+_APPLIED: dict[type[Any], Callable[[ControlState, Any], ControlState]] = {
+    PortfolioOpened: _opened,
+    InstrumentsStated: _instruments,
+    PolicyAdopted: _policy,
+    FactsStated: _facts,
+    AllocationDecided: _decided,
+    FillRecorded: _filled,
+    ReservationEnded: _ended,
+    OrderGiven: _order,
+    OrderEnded: _order_ended,
+    RiskOffReleased: _nothing,
+    SymbolEnlisted: _enlisted,
+    EnvelopesIssued: _issued,
+    Noticed: _nothing,
+}
