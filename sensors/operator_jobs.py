@@ -1,6 +1,7 @@
 """What operators do from the Launchpad: typed forms over the book's actions. Each records the operator who is named."""
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -40,9 +41,14 @@ class Decide(dg.Config):
     """Which recommendation is decided on."""
 
     recommendation_id: str = Field(description="Id of the recommendation; the asset `recommendations` lists them.")
-    content_hash: str = Field(description="The hash of what you read; another content is refused.")
+    content_hash: str = Field("", description="The hash of what you read; another content is refused. A signature says it.")
     by: str = BY
-    reason: str = Field(description="Why.", min_length=1)
+    reason: str = Field("", description="Why. A signature says it.")
+    signature: str = Field(
+        "",
+        description="The text that `portfolio recommendations sign ID --key FILE` prints, where the portfolio's policy asks for a "
+        "signature; your name has to be that of the key.",
+    )
 
 
 class Restate(dg.Config):
@@ -83,19 +89,30 @@ def resolve_alert(context: dg.OpExecutionContext, config: Resolve, platform: Pla
 @dg.op(tags={"kind": "operator"})
 def approve_recommendation(context: dg.OpExecutionContext, config: Decide, platform: Platform) -> None:
     """Approve a recommendation."""
+    from portfolio_platform.control.operators import terms_version
     from portfolio_platform.monitor.lifecycle import approve
 
-    approve(platform.open(), config.recommendation_id, by=config.by, reason=config.reason, expected_hash=config.content_hash)
-    context.log.info(f"{config.recommendation_id} approved by {config.by}")
+    one = approve(platform.open(), config.recommendation_id, **_word(config), terms_version=terms_version)
+    left = "" if one.state == "approved" else "; another operator has to approve it too"
+    context.log.info(f"{config.recommendation_id} approved by {config.by}{left}")
 
 
 @dg.op(tags={"kind": "operator"})
 def reject_recommendation(context: dg.OpExecutionContext, config: Decide, platform: Platform) -> None:
     """Reject a recommendation."""
+    from portfolio_platform.control.operators import terms_version
     from portfolio_platform.monitor.lifecycle import reject
 
-    reject(platform.open(), config.recommendation_id, by=config.by, reason=config.reason, expected_hash=config.content_hash)
+    reject(platform.open(), config.recommendation_id, **_word(config), terms_version=terms_version)
     context.log.info(f"{config.recommendation_id} rejected by {config.by}")
+
+
+def _word(config: Decide) -> dict[str, Any]:
+    """Return who decides, why, on what and with which signature."""
+    from portfolio_platform.book.approvals import SignedApproval
+
+    signed = SignedApproval.from_token(config.signature) if config.signature else None
+    return {"by": config.by, "reason": config.reason, "expected_hash": config.content_hash, "signed": signed}
 
 
 @dg.op(tags={"kind": "operator"})

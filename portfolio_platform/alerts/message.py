@@ -161,7 +161,7 @@ def sureness(said: Mapping[str, Json]) -> str:
     """Return how many observations there are, and whether they suffice."""
     if said.get("gate_passed") is None and said.get("sample_size") is None:
         return ""
-    required = f" of {said['required']} required" if said.get("required") is not None else ""
+    required = f" ({said['required']} required)" if said.get("required") is not None else ""
     count = f"n = {said['sample_size']}{required}, " if said.get("sample_size") is not None else ""
     if said.get("gate_passed") is False:
         return f"{count}gate failed: {_text(said, 'gate_reason') or 'the sample does not suffice'}"

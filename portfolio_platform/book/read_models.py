@@ -176,5 +176,5 @@ def _apply(connection: Connection, event: StoredEvent) -> None:
     if new:
         connection.execute(insert(table), new)
     for identity in sorted(old):
-        values = {name: value for name, value in applied(None, table, identity, rows[identity], event.seq).items() if name != "id"}
+        values = applied({}, table, identity, rows[identity], event.seq)  # what the event does not set stays as it is
         connection.execute(update(table).where(table.c.id == identity).values(values))

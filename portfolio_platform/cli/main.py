@@ -2,7 +2,7 @@
 
 import typer
 
-from portfolio_platform.cli import alerts, data, explain, platform, recommendations, reflections, reports, upkeep
+from portfolio_platform.cli import alerts, data, explain, operators, platform, policy, recommendations, reflections, reports, upkeep
 from portfolio_platform.version import __version__
 
 app = typer.Typer(
@@ -40,6 +40,8 @@ app.command("report")(reports.report)
 app.command("reflection")(reflections.reflection)
 app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(recommendations.recommendations, name="recommendations")
+app.add_typer(operators.operators, name="operators")
+app.add_typer(policy.policy, name="policy")
 app.command("annotate")(alerts.annotate)
 app.command("why")(explain.why)
 app.command("verify")(explain.verify)

@@ -5,6 +5,7 @@ percent-encoded in them, so that a slash in a symbol stays its own.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
@@ -176,6 +177,7 @@ NAMES: dict[type[Any], str] = {
     EnvelopesIssued: "envelopes_issued",
     Noticed: "control_noticed",
 }
+DECIDED = NAMES[AllocationDecided]
 ENVELOPE_ISSUED = "envelope_issued"
 """The type of the event with which a symbol is told its limits."""
 
@@ -185,12 +187,14 @@ def encode(event: Event) -> dict[str, object]:
     return _ENCODERS[type(event)](event)
 
 
-def decode(name: str, data: Mapping[str, Any]) -> Event:
-    """Return the event behind a type and its data, the inverse of `encode`.
+def decode(name: str, data: Mapping[str, Any], *, brief: bool = False) -> Event:
+    """Return the event behind a type and its data, the inverse of `encode`; ``brief`` leaves out the headrooms of decisions.
 
     Raises:
         KeyError: the type is none of a portfolio's stream, or a field is missing.
     """
+    if brief and name == DECIDED:
+        return _decode_decided(data, brief=True)
     return _DECODERS[name](data)
 
 
@@ -205,16 +209,27 @@ def decode_envelope(data: Mapping[str, Any]) -> Envelope:
 
 
 def encode_decision(decision: AllocationDecision) -> dict[str, object]:
-    """Return a decision's data; each headroom is a list in the order of the fields of `Headroom`."""
-    plain = decision._asdict()
+    """Return a decision's data without what its intent says; each headroom is a list in the order of `Headroom`'s fields."""
+    plain: dict[str, object] = {name: decision[place] for name, place in _DECIDED}
     plain["headrooms"] = [list(room) for room in decision.headrooms]
     return plain
 
 
-def decode_decision(data: Mapping[str, Any]) -> AllocationDecision:
-    """Return the decision behind its data."""
-    rooms = tuple([Headroom(*room) for room in data["headrooms"]])
-    return AllocationDecision(**{**data, "reasons": tuple(data["reasons"]), "headrooms": rooms})
+def decode_decision(data: Mapping[str, Any], intent: PortfolioIntent, *, brief: bool = False) -> AllocationDecision:
+    """Return the decision behind its data and its intent; ``brief`` leaves the headrooms out, which a state does not need."""
+    rooms = () if brief else tuple([Headroom._make(room) for room in data["headrooms"]])
+    said = (intent.intent_id, data["portfolio"], intent.strategy, intent.symbol, data["code"], intent.requested_risk)
+    rest = [data[name] for name in _AFTER_ROOMS]
+    made = (*said, data["scaled_risk"], data["approved_risk"], data["approved_notional"], tuple(data["reasons"]), rooms, *rest)
+    return AllocationDecision._make(made)
+
+
+_INTENT = PortfolioIntent._fields
+_DECISION = AllocationDecision._fields
+_DECIDED = [(name, place) for place, name in enumerate(_DECISION) if name not in ("intent_id", "strategy", "symbol", "requested_risk")]
+_AFTER_ROOMS = _DECISION[_DECISION.index("headrooms") + 1 :]
+_FILL = Fill._fields
+_LIMITS = tuple(one.name for one in fields(Limits))
 
 
 def _encode_plain(event: Any) -> dict[str, object]:
@@ -226,9 +241,7 @@ def _encode_instruments(event: InstrumentsStated) -> dict[str, object]:
 
 
 def _encode_limits(event: PolicyAdopted) -> dict[str, object]:
-    from dataclasses import asdict
-
-    return {"at": event.at, "limits": asdict(event.limits)}
+    return {"at": event.at, "limits": {name: getattr(event.limits, name) for name in _LIMITS}}
 
 
 def _decode_limits(data: Mapping[str, Any]) -> PolicyAdopted:
@@ -253,11 +266,13 @@ def _decode_facts(data: Mapping[str, Any]) -> FactsStated:
 
 
 def _encode_decided(event: AllocationDecided) -> dict[str, object]:
-    return {"at": event.at, "intent": event.intent._asdict(), "decision": encode_decision(event.decision)}
+    return {"at": event.at, "intent": dict(zip(_INTENT, event.intent, strict=True)), "decision": encode_decision(event.decision)}
 
 
-def _decode_decided(data: Mapping[str, Any]) -> AllocationDecided:
-    return AllocationDecided(data["at"], PortfolioIntent(**data["intent"]), decode_decision(data["decision"]))
+def _decode_decided(data: Mapping[str, Any], *, brief: bool = False) -> AllocationDecided:
+    said = data["intent"]
+    intent = PortfolioIntent._make([said[name] for name in _INTENT])
+    return AllocationDecided(data["at"], intent, decode_decision(data["decision"], intent, brief=brief))
 
 
 def _encode_fill(event: FillRecorded) -> dict[str, object]:
@@ -266,7 +281,7 @@ def _encode_fill(event: FillRecorded) -> dict[str, object]:
 
 def _decode_fill(data: Mapping[str, Any]) -> FillRecorded:
     fill = data["fill"]
-    return FillRecorded(data["at"], Fill(**{**fill, "quantity": int(fill["quantity"])}))
+    return FillRecorded(data["at"], Fill._make([fill[name] for name in _FILL])._replace(quantity=int(fill["quantity"])))
 
 
 _ENCODERS: dict[type[Any], Callable[[Any], dict[str, object]]] = {

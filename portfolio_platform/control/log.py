@@ -1,34 +1,39 @@
 """A portfolio's stream in the book: reading its events in order, and writing what a batch adds."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection, select
 
 from portfolio_platform.book import schema
 from portfolio_platform.book.events import NewEvent, StoredEvent
-from portfolio_platform.control.events import NAMES, Event, decode, encode, stream_of
+from portfolio_platform.control.audit import Placed
+from portfolio_platform.control.events import ENVELOPE_ISSUED, NAMES, Event, decode, decode_envelope, encode, stream_of
+from portfolio_platform.control.model import Envelope
 
 _LOG = schema.events.c
 _AFTER = select(_LOG.seq, _LOG.version, _LOG.type, _LOG.content).order_by(_LOG.version)
 ROWS_AT_ONCE = 2_000
 
 
-class Logged(NamedTuple):
-    """An event of a portfolio's stream and its place: number in the log, version in the stream."""
+def events_after(connection: Connection, portfolio: str, version: int = 0, *, brief: bool = False) -> Iterator[Placed]:
+    """Yield the events of a portfolio's stream after a version, in their order; rows are fetched as needed.
 
-    seq: int
-    version: int
-    event: Event
-
-
-def events_after(connection: Connection, portfolio: str, version: int = 0) -> Iterator[Logged]:
-    """Yield the events of a portfolio's stream after a version, in their order; rows are fetched as needed."""
+    ``brief`` leaves the headrooms of decisions out: for a state, which does not need them.
+    """
     query = _AFTER.where(_LOG.stream == stream_of(portfolio), _LOG.version > version)
     with connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)) as rows:
         for seq, at, name, content in rows:
-            yield Logged(seq, at, decode(name, orjson.loads(content)["data"]))
+            yield Placed(seq, at, decode(name, orjson.loads(content)["data"], brief=brief))
+
+
+def envelopes_of(connection: Connection, portfolio: str) -> dict[tuple[str, int], Envelope]:
+    """Return every envelope that was issued to a symbol of a portfolio, by symbol and version."""
+    prefix = stream_of(portfolio, "")
+    query = select(_LOG.content).where(_LOG.type == ENVELOPE_ISSUED, _LOG.stream.startswith(prefix, autoescape=True)).order_by(_LOG.seq)
+    found = (decode_envelope(_data(content)) for (content,) in connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)))
+    return {(one.symbol, one.version): one for one in found}
 
 
 def opened_portfolios(connection: Connection) -> list[str]:

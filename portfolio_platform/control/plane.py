@@ -220,7 +220,7 @@ class ControlPlane:
 
     def _caught_up(self, connection: Connection, portfolio: str) -> ControlState:
         state = self._states.get(portfolio) or ControlState(portfolio)
-        for one in log.events_after(connection, portfolio, state.version):
+        for one in log.events_after(connection, portfolio, state.version, brief=True):
             state = apply(state, one.event)
         self._states[portfolio] = state
         return state

@@ -54,7 +54,7 @@ def _opened(state: ControlState, event: PortfolioOpened) -> ControlState:
 
 
 def _instruments(state: ControlState, event: InstrumentsStated) -> ControlState:
-    return _summed(state._replace(instruments=state.instruments.update(dict(event.instruments))))
+    return summed(state._replace(instruments=state.instruments.update(dict(event.instruments))))
 
 
 def _policy(state: ControlState, event: PolicyAdopted) -> ControlState:
@@ -82,7 +82,7 @@ def _facts(state: ControlState, event: FactsStated) -> ControlState:
     fresh = state._replace(
         terms=revised(state.terms, facts=event.facts), positions=held, buckets=Map(dict(event.buckets)), recent=recent, early=early
     )
-    return _summed(fresh)
+    return summed(fresh)
 
 
 def _decided(state: ControlState, event: AllocationDecided) -> ControlState:
@@ -310,7 +310,7 @@ def _fewer(holders: "Map[Key, int]", key: Key) -> "Map[Key, int]":
     return holders.set(key, left) if left else holders.delete(key)
 
 
-def _summed(state: ControlState) -> ControlState:
+def summed(state: ControlState) -> ControlState:
     """Work every sum out anew from positions and reservations: groups have changed, or all positions."""
     state = state._replace(used=EMPTY, exposed=EMPTY, holders=EMPTY, active_risk=0, reserved_risk=0)
     for key, position in sorted(state.positions.items()):

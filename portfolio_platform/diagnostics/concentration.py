@@ -135,21 +135,6 @@ def _walk(
     return written
 
 
-@njit(cache=True)
-def _count_groups(start: Int64, group: Int64, sizes: Int64) -> int:  # pragma: no cover - compiled
-    """Return how many (session, dimension, group) there are."""
-    seen = np.full(sizes.max(), -1, np.int64)
-    total = 0
-    for d in range(sizes.size):
-        seen[:] = -1
-        for s in range(start.size - 1):
-            for i in range(start[s], start[s + 1]):
-                if seen[group[i, d]] != s:
-                    seen[group[i, d]] = s
-                    total += 1
-    return total
-
-
 def concentration(exposures: Exposures, equity: Float64) -> Concentration:
     """Return concentration of every session; ``equity`` has an entry for each session, NaN or <= 0 nulls what needs it.
 
@@ -161,7 +146,8 @@ def concentration(exposures: Exposures, equity: Float64) -> Concentration:
     figures = np.full((sessions, dims, FIGURES), np.nan)
     top, counts = np.full((sessions, dims), -1, np.int64), np.zeros((sessions, dims), np.int64)
     status, total = np.zeros(sessions, np.int64), np.zeros(sessions)
-    most = _count_groups(start, exposures.group, sizes)
+    # a session has at most a group for each of its rows; what is not used of this is never touched
+    most = min(exposures.value.size * dims, sessions * int(sizes.sum()))
     session, dimension, code = np.empty(most, np.int64), np.empty(most, np.int8), np.empty(most, np.int64)
     exposure, net = np.empty(most), np.empty(most)
     width = int(sizes.max())

@@ -5,11 +5,13 @@ Uryasev & Zabarankin 2005; expected maximum drawdown without drift, Magdon-Ismai
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from portfolio_platform.policy.model import DrawdownPolicy, RegimePolicy
 
@@ -90,6 +92,17 @@ def severity(units: Sequence[float] | Float64, policy: DrawdownPolicy) -> float:
     return worst / (math.sqrt(math.pi / 2.0) * sigma * math.sqrt(returns.size))
 
 
+@njit(cache=True)
+def _deepest(units: Float64, window: int, out: Float64) -> None:  # pragma: no cover - compiled
+    """Fill in the maximum drawdown of each window of units, one value more than it has returns."""
+    for row in range(out.size):
+        mark, deepest = units[row], 0.0
+        for k in range(row + 1, row + window + 1):
+            mark = max(mark, units[k])
+            deepest = max(deepest, 1.0 - units[k] / mark)
+        out[row] = deepest
+
+
 def cdar(drawdowns: Sequence[float] | Float64, level: float, minimum: int) -> float:
     """Return the conditional drawdown at risk: the mean of the worst ``1 - level`` of the drawdowns.
 
@@ -97,13 +110,18 @@ def cdar(drawdowns: Sequence[float] | Float64, level: float, minimum: int) -> fl
     """
     if len(drawdowns) < minimum:
         return NAN
-    ordered = np.sort(np.asarray(drawdowns, np.float64))[::-1]
-    tail = (1.0 - level) * ordered.size
+    return float(_mean_of_worst(np.asarray(drawdowns, np.float64)[None, :], level)[0])
+
+
+def _mean_of_worst(rows: Float64, level: float) -> Float64:
+    """Return the mean of the worst ``1 - level`` of each row."""
+    tail = (1.0 - level) * rows.shape[1]
     # 100 * (1 - 0.95) is a hair over 5 in floats: what is whole to 9 places is whole
     whole = math.floor(tail + 1e-9)
     rest = max(0.0, tail - whole) if tail - whole > 1e-9 else 0.0
-    worst = float(ordered[:whole].sum()) + (rest * float(ordered[whole]) if rest else 0.0)
-    return worst / (whole + rest)
+    ordered = np.sort(rows, axis=1)[:, ::-1]
+    worst = ordered[:, :whole].sum(axis=1) + (rest * ordered[:, whole] if rest else 0.0)
+    return np.asarray(worst / (whole + rest), np.float64)
 
 
 def severities(units: Sequence[float], first: int, policy: DrawdownPolicy) -> list[float]:
@@ -115,19 +133,25 @@ def severities(units: Sequence[float], first: int, policy: DrawdownPolicy) -> li
         return out
     if window < policy.severity_minimum:
         return [*out, *[NAN] * (values.size - begin)]
-    rows = np.lib.stride_tricks.sliding_window_view(values[begin - window :], window + 1)
-    sigma = (rows[:, 1:] / rows[:, :-1] - 1.0).std(axis=1, ddof=1)
-    worst = (1.0 - rows / np.maximum.accumulate(rows, axis=1)).max(axis=1)
+    whole = values[begin - window :]
+    sigma = np.lib.stride_tricks.sliding_window_view(whole[1:] / whole[:-1] - 1.0, window).std(axis=1, ddof=1)
+    worst = np.empty(sigma.size)
+    _deepest(whole, window, worst)
     expected = math.sqrt(math.pi / 2.0) * np.where(sigma == 0.0, NAN, sigma) * math.sqrt(window)
     return [*out, *(worst / expected).tolist()]
 
 
 def cdars(drawdowns: Sequence[float], first: int, policy: DrawdownPolicy) -> list[float]:
-    """Return `cdar` of the window that ends at each drawdown from ``first`` on."""
+    """Return `cdar` of the window that ends at each drawdown from ``first`` on, whole windows in one go."""
     values, window = np.asarray(drawdowns, np.float64), policy.window
-    return [
-        cdar(values[max(0, place + 1 - window) : place + 1], policy.cdar_level, policy.cdar_minimum) for place in range(first, values.size)
-    ]
+    out = [cdar(values[: place + 1], policy.cdar_level, policy.cdar_minimum) for place in range(first, min(window - 1, values.size))]
+    begin = max(first, window - 1)
+    if begin >= values.size:
+        return out
+    if window < policy.cdar_minimum:
+        return [*out, *[NAN] * (values.size - begin)]
+    rows = np.lib.stride_tricks.sliding_window_view(values[begin - window + 1 :], window)
+    return [*out, *_mean_of_worst(rows, policy.cdar_level).tolist()]
 
 
 def next_regime(now: str, drawdown: float, z_5: float, sessions: int, policy: RegimePolicy, may_resume: bool) -> tuple[str, str]:
@@ -193,18 +217,19 @@ def _without_value(unit: float, last: DrawdownDay, reason: str, policy: RegimePo
 def next_day(
     unit: float,
     value: float,
-    trail: Trail,
+    last: DrawdownDay,
+    before: tuple[Sequence[float], Sequence[float]],
     policy: DrawdownPolicy,
     *,
+    windows: tuple[float, float],
     reason: str = "",
     may_resume: bool = True,
-    windows: tuple[float, float] | None = None,
 ) -> DrawdownDay:
-    """Return the row of the session after ``trail``; ``value`` is its daily return, ``reason`` why it cannot be judged.
+    """Return the row of the session after ``last``; ``value`` is its daily return, ``reason`` why it cannot be judged.
 
-    ``windows`` are severity and CDaR where they are known already.
+    ``before`` are drawdowns and variances of the sessions before it, as a `Trail` has them; ``windows`` severity and CDaR of the
+    windows that end with it.
     """
-    last = trail.last
     if reason:
         return _without_value(unit, last, reason, policy.regime)
     variance, seen, squares = last.ewma_variance, last.returns_seen, last.seed_sum_squares
@@ -212,12 +237,13 @@ def next_day(
         variance, seen, squares = ewma_variance(value, seen, squares, policy, variance)
     mark = max(last.high_water_mark, unit)
     now = 1.0 - unit / mark
-    v_5, v_20 = velocity(trail.drawdowns, now, 5), velocity(trail.drawdowns, now, 20)
-    sigma = math.sqrt(trail.variances[-5]) if len(trail.variances) >= 5 else NAN
+    drawdowns, variances = before
+    v_5, v_20 = velocity(drawdowns, now, 5), velocity(drawdowns, now, 20)
+    sigma = math.sqrt(variances[-5]) if len(variances) >= 5 else NAN
     z_5 = 5.0 * v_5 / (sigma * math.sqrt(5.0)) if sigma > 0.0 else NAN
     control = NAN if unit >= mark else max(last.control_high_water_mark, unit)
     control_drawdown = 1.0 - unit / control if math.isfinite(control) else now
-    severe, at_risk = windows or _windows(unit, now, trail, policy)
+    severe, at_risk = windows
     stayed = last.sessions_in_regime + 1
     regime, transition = next_regime(last.regime, control_drawdown, z_5, stayed, policy.regime, may_resume)
     if regime == PROBATION and last.regime != PROBATION:
@@ -228,7 +254,7 @@ def next_day(
         drawdown=now,
         high_water_mark=mark,
         under_water_days=0 if now <= 0.0 else last.under_water_days + 1,
-        velocity_1=velocity(trail.drawdowns, now, 1),
+        velocity_1=velocity(drawdowns, now, 1),
         velocity_5=v_5,
         velocity_20=v_20,
         z_5=z_5,
@@ -245,12 +271,6 @@ def next_day(
         returns_seen=seen,
         seed_sum_squares=squares,
     )
-
-
-def _windows(unit: float, now: float, trail: Trail, policy: DrawdownPolicy) -> tuple[float, float]:
-    """Return severity and CDaR of the windows that end with the next session."""
-    units, drawdowns = (*trail.units, unit), (*trail.drawdowns, now)
-    return severities(units, len(trail.units), policy)[0], cdars(drawdowns, len(trail.drawdowns), policy)[0]
 
 
 def extend(trail: Trail, day: DrawdownDay, policy: DrawdownPolicy) -> Trail:
@@ -282,9 +302,14 @@ def drawdowns(
     below = (1.0 - np.asarray(observed, np.float64) / marks).tolist()
     severe = iter(severities((*trail.units, *observed), len(trail.units), policy))
     at_risk = iter(cdars((*trail.drawdowns, *below), len(trail.drawdowns), policy))
+    last = trail.last
+    before = (deque(trail.drawdowns, policy.window), deque(trail.variances, policy.window))
     for unit, value, reason in zip(units, returns, reasons, strict=True):
-        windows = None if reason else (next(severe), next(at_risk))
-        day = next_day(unit, value, trail, policy, reason=reason, may_resume=may_resume, windows=windows)
-        trail = extend(trail, day, policy)
-        rows.append(day)
+        windows = (NAN, NAN) if reason else (next(severe), next(at_risk))
+        last = next_day(unit, value, last, before, policy, reason=reason, may_resume=may_resume, windows=windows)
+        if not reason:
+            # one that could not be judged is no observation
+            before[0].append(last.drawdown)
+            before[1].append(last.ewma_variance)
+        rows.append(last)
     return rows

@@ -1,7 +1,7 @@
 """From fills, intents and profiles of trades to the observations of D6.
 
 What belongs here: which fills enter, what an order paid against its decision, what an intent got of what it asked for, and what
-the playbook expects of each. The arithmetic is in `execution`.
+the playbook expects of each (`signals.expectations` knows it). The arithmetic is in `execution`.
 """
 
 from collections.abc import Mapping
@@ -56,42 +56,6 @@ class Raw:
     playbook: Int64
     day: Int64
     order: Int64
-
-
-@dataclass(frozen=True)
-class Norms:
-    """The distinct template, playbook and regime of observations, and what is expected under each, by column; NaN: nothing."""
-
-    expected: Mapping[str, Float64]
-
-    def of(self, column: str, norm: Int64) -> Float64:
-        """Return the expectation of each observation."""
-        known = self.expected.get(column)
-        return np.full(norm.size, np.nan) if known is None or not known.size else known[norm]
-
-
-def norms(template: pa.ChunkedArray, playbook: pa.ChunkedArray, regime: pa.ChunkedArray, expectations: pa.Table) -> tuple[Int64, Norms]:
-    """Return each row's norm, and what is expected under each: of its regime where that has a sample, else of all regimes."""
-    columns = ("win_rate", "hold_bars_p50", "hold_bars_p90", "mae_r_p50", "mfe_r_p50", "slippage_bps_p50")
-    rows: dict[tuple[str, str, str], dict[str, float]] = {}
-    for row in expectations.to_pylist():
-        if row["regime"] == ALL or (row["n"] or 0) > 0:
-            stated = {name: float(row[name]) for name in columns if row[name] is not None}
-            rows[row["template"] or "", row["playbook"] or "", row["regime"] or ALL] = stated
-    parts = [encode(column) for column in (template, playbook, regime)]
-    combined = np.zeros(len(template), np.int64)
-    for codes, names in parts:
-        combined = combined * max(len(names), 1) + codes
-    distinct, which = np.unique(combined, return_inverse=True)
-    expected = {name: np.full(distinct.size, np.nan) for name in columns}
-    for place, code in enumerate(distinct.tolist()):
-        rest, regime_code = divmod(code, len(parts[2][1]))
-        template_code, playbook_code = divmod(rest, len(parts[1][1]))
-        key = (parts[0][1][template_code], parts[1][1][playbook_code])
-        for name in columns:
-            of_regime = rows.get((*key, parts[2][1][regime_code]), {})
-            expected[name][place] = of_regime.get(name, rows.get((*key, ALL), {}).get(name, np.nan))
-    return which, Norms(expected)
 
 
 def observations(
@@ -303,8 +267,16 @@ def fill_ratios(intents: pa.Table, orders: Orders, order_intent: Int64) -> tuple
     last = day_number(ts) + UNFILLED_DAYS
     mine = np.flatnonzero(order_intent >= 0)
     first = np.full(ts.size, np.iinfo(np.int64).max)
-    np.minimum.at(first, order_intent[mine], orders.day[mine])
+    _earliest(order_intent, orders.day, first)
     counted = mine[orders.day[mine] == first[order_intent[mine]]]
     filled = np.bincount(order_intent[counted], orders.notional[counted], minlength=ts.size)
     known = first <= last
     return np.where(known, first, last), np.where(wanted > 0.0, np.where(known, filled, 0.0) / _positive(wanted), np.nan)
+
+
+@njit(cache=True)
+def _earliest(intent: Int64, day: Int64, first: Int64) -> None:  # pragma: no cover - compiled
+    """Bring each intent's first day down to that of its earliest order; an order without an intent (-1) is left out."""
+    for order in range(intent.size):
+        if intent[order] >= 0:
+            first[intent[order]] = min(first[intent[order]], day[order])

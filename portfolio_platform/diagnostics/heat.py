@@ -51,12 +51,6 @@ class Holdings:
         """Say where the risk is not that of a stop: there is none, or the mark is beyond it."""
         return np.isnan(self.stop) | self.beyond_stop
 
-    @property
-    def status(self) -> Int64:
-        """Return why a row's risk is null, `OK` where it is not. A missing rate goes before a stale mark."""
-        missing = np.isnan(self.units) | np.isnan(self.exposure)
-        return np.where(missing, MISSING_RATE, np.where(self.stale, STALE_MARK, OK)).astype(np.int64)
-
 
 @dataclass(frozen=True)
 class Terms:
@@ -114,11 +108,21 @@ class Returns:
 def _sigmas(
     start: Int64, days: Int64, value: Float64, symbol: Int64, day: Int64, window: Int64, minimum: Int64, out: Float64
 ) -> None:  # pragma: no cover - compiled
+    # queries come by day: a symbol's window goes on from its newest one, and is that one where several positions hold the symbol
+    newest, ends = np.full(start.size, -1, np.int64), start.copy()
     for i in range(symbol.size):
         if symbol[i] < 0:
             continue
-        first = start[symbol[i]]
-        end = first + np.searchsorted(days[first : start[symbol[i] + 1]], day[i], side="right")
+        known = newest[symbol[i]]
+        if known >= 0 and day[known] == day[i] and window[known] == window[i] and minimum[known] == minimum[i]:
+            out[i] = out[known]
+            continue
+        first, end = start[symbol[i]], ends[symbol[i]]
+        if known >= 0 and day[known] > day[i]:
+            end = first + np.searchsorted(days[first:end], day[i], side="right")
+        while end < start[symbol[i] + 1] and days[end] <= day[i]:
+            end += 1
+        newest[symbol[i]], ends[symbol[i]] = i, end
         begin = max(first, end - window[i])
         n = end - begin
         if n < max(minimum[i], 2):
@@ -152,35 +156,105 @@ def position_risks(held: Holdings, sigma: Float64, terms: Terms) -> Risks:
     The capital risk is that from average cost to the stop, 0 where the stop locks a profit in, and the imputed risk where
     there is no usable stop. An imputed risk holds no exit cost: it is bounded by the exposure itself.
     """
-    status, imputed = held.status, held.imputed
-    sound = status == OK
-    size = np.abs(held.exposure)
-    exit_cost = terms.exit_cost * size
-    at_stop = np.maximum(0.0, held.sign * (held.mark - held.stop)) * held.units + exit_cost
-    known = np.isfinite(sigma)
-    assumed = np.where(known, np.minimum(size, terms.sigmas * np.where(known, sigma, 0.0) * np.sqrt(terms.hold_days) * size), size)
-    from_entry = np.maximum(0.0, held.sign * (held.average_cost - held.stop)) * held.units
-    method = np.where(imputed, np.where(known, BY_VOLATILITY, BY_NOTIONAL), BY_STOP).astype(np.int64)
-    return Risks(
-        risk=np.where(sound, np.where(imputed, assumed, at_stop), np.nan),
-        capital_risk=np.where(sound, np.where(imputed, assumed, from_entry), np.nan),
-        exit_cost=np.where(sound, exit_cost, np.nan),
-        method=method,
-        imputed=imputed,
-        beyond_stop=held.beyond_stop,
-        status=status,
-    )
+    size = held.exposure.size
+    risk, capital, cost = np.empty(size), np.empty(size), np.empty(size)
+    method, status = np.empty(size, np.int64), np.empty(size, np.int64)
+    imputed, beyond = np.empty(size, np.bool_), np.empty(size, np.bool_)
+    figures = (held.sign, held.units, held.mark, held.average_cost, held.stop, held.exposure, held.stale)
+    of_policy = [np.broadcast_to(term, size) for term in (terms.sigmas, terms.exit_cost, terms.hold_days)]
+    _risks(*figures, sigma, *of_policy, risk, capital, cost, method, imputed, beyond, status)
+    return Risks(risk, capital, cost, method, imputed, beyond, status)
 
 
-def _by_session(session: Int64, values: Float64 | Flags, size: int) -> Float64:
-    """Return the sum of each session, taken in the order of the rows."""
-    return np.bincount(session, values, minlength=size).astype(np.float64) if session.size else np.zeros(size)
+@njit(cache=True)
+def _status(units: float, exposure: float, stale: bool) -> int:  # pragma: no cover - compiled
+    """Return why a position's risk is null, `OK` where it is not. A missing rate goes before a stale mark."""
+    if np.isnan(units) or np.isnan(exposure):
+        return MISSING_RATE
+    return STALE_MARK if stale else OK
+
+
+@njit(cache=True)
+def _risks(
+    sign: Float64,
+    units: Float64,
+    mark: Float64,
+    average_cost: Float64,
+    stop: Float64,
+    exposure: Float64,
+    stale: Flags,
+    sigma: Float64,
+    sigmas: Float64,
+    exit_cost: Float64,
+    hold_days: Float64,
+    risk: Float64,
+    capital: Float64,
+    cost: Float64,
+    method: Int64,
+    imputed: Flags,
+    beyond: Flags,
+    status: Int64,
+) -> None:  # pragma: no cover - compiled
+    for i in range(exposure.size):
+        beyond[i] = sign[i] * (mark[i] - stop[i]) < 0.0
+        imputed[i] = np.isnan(stop[i]) or beyond[i]
+        known = np.isfinite(sigma[i])
+        method[i] = BY_STOP if not imputed[i] else BY_VOLATILITY if known else BY_NOTIONAL
+        status[i] = _status(units[i], exposure[i], stale[i])
+        if status[i] != OK:
+            risk[i] = capital[i] = cost[i] = np.nan
+            continue
+        size = abs(exposure[i])
+        cost[i] = exit_cost[i] * size
+        if imputed[i]:
+            assumed = sigmas[i] * sigma[i] * np.sqrt(hold_days[i]) * size
+            risk[i] = size if not known or assumed > size else assumed
+            capital[i] = risk[i]
+        else:
+            # compared so that what is missing stays so
+            ahead, gained = sign[i] * (mark[i] - stop[i]), sign[i] * (average_cost[i] - stop[i])
+            risk[i] = (0.0 if ahead <= 0.0 else ahead) * units[i] + cost[i]
+            capital[i] = (0.0 if gained <= 0.0 else gained) * units[i]
+
+
+@njit(cache=True)
+def _add_up(
+    session: Int64,
+    exposure: Float64,
+    stale: Flags,
+    risk: Float64,
+    capital: Float64,
+    imputed: Flags,
+    beyond: Flags,
+    sums: Float64,
+    counts: Int64,
+) -> None:  # pragma: no cover - compiled
+    """Add positions up by session, in the order of the rows: risk, capital risk, imputed risk, exposure, stale exposure; counts."""
+    for i in range(session.size):
+        s, size = session[i], abs(exposure[i])
+        if not np.isnan(risk[i]):
+            sums[0, s] += risk[i]
+            sums[2, s] += risk[i] if imputed[i] else 0.0
+        if not np.isnan(capital[i]):
+            sums[1, s] += capital[i]
+        sums[3, s] += size
+        sums[4, s] += size if stale[i] else 0.0
+        counts[0, s] += 1
+        counts[1, s] += imputed[i]
+        counts[2, s] += beyond[i]
+
+
+@njit(cache=True)
+def _worst(session: Int64, units: Float64, exposure: Float64, stale: Flags, status: Int64) -> None:  # pragma: no cover - compiled
+    """Fill in each session's gravest status of a position."""
+    for i in range(session.size):
+        status[session[i]] = max(status[session[i]], _status(units[i], exposure[i], stale[i]))
 
 
 def session_status(held: Holdings, equity: Float64) -> Int64:
     """Return why each session's ratios are null: a missing rate, a stale mark, equity that is not positive, or `OK`."""
     status = np.zeros(equity.size, np.int64)
-    np.maximum.at(status, held.session, held.status)
+    _worst(held.session, held.units, held.exposure, held.stale, status)
     status[np.isnan(equity)] = MISSING_RATE
     return np.where((status == OK) & ~(equity > 0.0), NO_EQUITY, status)
 
@@ -192,14 +266,13 @@ def portfolio_heat(held: Holdings, risks: Risks, equity: Float64, reserved: Floa
     is the risk of unexpired reservations in base currency, NaN where it cannot be said. Coverage is the share of gross
     exposure with a fresh mark: 1 where nothing is held, NaN where an exposure has no rate.
     """
-    size, session = equity.size, held.session
+    size = equity.size
     status = session_status(held, equity)
     unsound = (status == STALE_MARK) | (status == MISSING_RATE)
-    active = _by_session(session, np.nan_to_num(risks.risk), size)
-    capital = _by_session(session, np.nan_to_num(risks.capital_risk), size)
-    assumed = _by_session(session, np.where(risks.imputed, np.nan_to_num(risks.risk), 0.0), size)
-    gross = _by_session(session, np.abs(held.exposure), size)
-    stale = _by_session(session, np.where(held.stale, np.abs(held.exposure), 0.0), size)
+    sums, counts = np.zeros((5, size)), np.zeros((3, size), np.int64)
+    of_risks = (risks.risk, risks.capital_risk, risks.imputed, risks.beyond_stop)
+    _add_up(held.session, held.exposure, held.stale, *of_risks, sums, counts)
+    active, capital, assumed, gross, stale = sums
     base = np.where(status == OK, equity, np.nan)
     active_heat, reserved_heat = active / base, reserved / base
     share = np.divide(assumed, active, out=np.zeros(size), where=active > 0.0)
@@ -214,8 +287,8 @@ def portfolio_heat(held: Holdings, risks: Risks, equity: Float64, reserved: Floa
         capital_heat=capital / base,
         imputed_share=np.where(unsound, np.nan, share),
         coverage=1.0 - stale_share,
-        positions=_by_session(session, np.ones(session.size), size).astype(np.int64),
-        imputed_positions=_by_session(session, risks.imputed, size).astype(np.int64),
-        beyond_stop=_by_session(session, risks.beyond_stop, size).astype(np.int64),
+        positions=counts[0],
+        imputed_positions=counts[1],
+        beyond_stop=counts[2],
         status=np.where((status == OK) & np.isnan(reserved), RESERVATIONS_UNKNOWN, status),
     )

@@ -132,9 +132,9 @@ def add_up(fills: Fills) -> Cells:
     symbol, session, size = fills.symbol[first], fills.session[first], first.size
     amounts, counts = np.zeros((3, size)), np.zeros((2, size), np.int64)
     _add(cell, fills.value, fills.fee, fills.flip, amounts, counts)
-    parts = np.bincount(fills.order[fills.order >= 0])
+    split = np.empty(fills.order.size, np.bool_)
     # most orders are filled at once: only the others need looking at
-    split = (parts[fills.order] > 1) & (fills.order >= 0) if parts.size else np.zeros(fills.order.size, bool)
+    _split(fills.order, np.zeros(int(fills.order.max(initial=-1)) + 1, np.int8), split)
     _, pairs = factorize(fills.order[split] * max(size, 1) + cell[split])
     order, place = np.divmod(np.sort(pairs), max(size, 1))
     follows = np.flatnonzero((order[1:] == order[:-1]) & (symbol[place[1:]] == symbol[place[:-1]])) + 1
@@ -155,14 +155,34 @@ def add_up(fills: Fills) -> Cells:
 
 def _cells(symbol: Int64, session: Int64) -> tuple[Int64, Int64]:
     """Return the cell (symbol, session) of each fill, numbered in their order, and the first fill of each cell."""
-    order = np.empty(symbol.size, np.int64)
+    order, cell, first = (np.empty(symbol.size, np.int64) for _ in range(3))
     # by time they come by session, so that putting them together by symbol sorts them
     by_time = np.arange(symbol.size) if (session[1:] >= session[:-1]).all() else np.argsort(session, kind="stable")
     _by_symbol(symbol, by_time, np.zeros(int(symbol.max(initial=-1)) + 2, np.int64), order)
-    opens = (np.diff(symbol[order], prepend=-1) != 0) | (np.diff(session[order], prepend=-1) != 0)
-    cell = np.empty(symbol.size, np.int64)
-    cell[order] = np.cumsum(opens) - 1
-    return cell, order[opens]
+    return cell, first[: _number(symbol, session, order, cell, first)]
+
+
+@njit(cache=True)
+def _number(symbol: Int64, session: Int64, order: Int64, cell: Int64, first: Int64) -> int:  # pragma: no cover - compiled
+    """Number the cells of fills in an order that puts each one's together; return how many there are."""
+    at = -1
+    for place in range(order.size):
+        fill = order[place]
+        if at < 0 or symbol[fill] != symbol[first[at]] or session[fill] != session[first[at]]:
+            at += 1
+            first[at] = fill
+        cell[fill] = at
+    return at + 1
+
+
+@njit(cache=True)
+def _split(order: Int64, parts: npt.NDArray[np.int8], split: Flags) -> None:  # pragma: no cover - compiled
+    """Say which fills share their order with another one."""
+    for number in order:
+        if number >= 0 and parts[number] < 2:
+            parts[number] += 1
+    for fill in range(order.size):
+        split[fill] = order[fill] >= 0 and parts[order[fill]] > 1
 
 
 @njit(cache=True)

@@ -31,7 +31,8 @@ def block_spread(values: Float64, observed: Flags, begin: Int64, end: Int64, blo
     Args:
         values: (sessions, groups); those of sessions that are no observation are left out.
         observed: which sessions are observations, (sessions,).
-        begin, end: the ranges of sessions, end excluded, (rows,).
+        begin: the first session of each range, (rows,).
+        end: the session after its last, (rows,).
         block: observations in a block; a range of fewer has none.
     """
     variance, count = np.full((begin.size, values.shape[1]), np.nan), np.zeros(begin.size, np.int64)

@@ -65,6 +65,7 @@ METRICS: tuple[Metric, ...] = (
         sample="baseline_sessions",
         low="drift_low",
         high="drift_high",
+        by_policy=True,
         window=_START,
         grows="start",
     ),
@@ -129,6 +130,7 @@ METRICS: tuple[Metric, ...] = (
         sample="observations",
         low="stack_ratio_low",
         high="stack_ratio_high",
+        by_policy=True,
         window=_START,
     ),
     Metric(
@@ -198,6 +200,7 @@ METRICS: tuple[Metric, ...] = (
         "estimated",
         "EWMA sigma before it; interval approximate: chi-squared variance of normal returns",
         sample="returns_seen",
+        by_policy=True,
         in_sigma=True,
         window=6,
         grows="start",
@@ -290,6 +293,7 @@ METRICS: tuple[Metric, ...] = (
         sample="setups",
         low="idle_low",
         high="idle_high",
+        by_policy=True,
         window=20,
     ),
     Metric(

@@ -1,10 +1,9 @@
 """Intervals and tests that the diagnostics share. All are exact or closed-form; counts may be arrays.
 
 Sources: Wilson 1927; Clopper-free order-statistic interval of a quantile, David & Nagaraja 2003, 7.1; conditional test of two
-Poisson rates, Przyborowski & Wilenski 1940; Benjamini & Hochberg 1995; PSR and MinTRL, Bailey & Lopez de Prado 2012.
+Poisson rates, Przyborowski & Wilenski 1940; Benjamini & Hochberg 1995.
 """
 
-import math
 from functools import lru_cache
 
 import numpy as np
@@ -88,39 +87,6 @@ def benjamini_hochberg(p_values: npt.ArrayLike) -> Float64:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(1.0, np.minimum.accumulate(scaled[::-1])[::-1])
     return adjusted
-
-
-def effective_size(n: float, autocorrelation: float) -> float:
-    """Return ``n (1 - rho) / (1 + rho)``, at most n: observations that an autocorrelated series is worth."""
-    return min(n, n * (1.0 - autocorrelation) / (1.0 + autocorrelation))
-
-
-def _variance_factor(sharpe: float, skewness: float, kurtosis: float) -> float:
-    factor = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe * sharpe
-    return factor if factor > 0.0 else math.nan
-
-
-def probabilistic_sharpe(sharpe: float, benchmark: float, n: float, skewness: float, kurtosis: float) -> float:
-    """Return the probability that the true Sharpe ratio exceeds the benchmark; raw kurtosis, per-period ratios.
-
-    NaN where the radicand is not positive or n is at most 1.
-    """
-    from scipy.special import ndtr
-
-    factor = _variance_factor(sharpe, skewness, kurtosis)
-    if n <= 1.0 or math.isnan(factor):
-        return math.nan
-    return float(ndtr((sharpe - benchmark) * math.sqrt(n - 1.0) / math.sqrt(factor)))
-
-
-def minimum_track_record(sharpe: float, benchmark: float, skewness: float, kurtosis: float, confidence: float = 0.95) -> float:
-    """Return how many observations would prove skill at this confidence; infinite where the ratio does not exceed the benchmark."""
-    factor = _variance_factor(sharpe, skewness, kurtosis)
-    if math.isnan(factor):
-        return math.nan
-    if sharpe <= benchmark:
-        return math.inf
-    return 1.0 + factor * (normal_quantile(confidence) / (sharpe - benchmark)) ** 2
 
 
 def bootstrap_means(values: npt.ArrayLike, membership: npt.ArrayLike, seed: int, resamples: int = 1000) -> Float64:

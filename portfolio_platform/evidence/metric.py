@@ -35,6 +35,8 @@ class Metric:
             in no way that says when there will be enough of it.
         coverage: column with it; empty: the share of gross exposure that has a fresh mark; `WHOLE`: it needs no mark.
         low, high, symbols: columns with these; empty where there are none.
+        by_policy: whether the ends of its interval are at the policy's confidence (`gates.confidence_of`); the others are those
+            of two-sided intervals at 95 %, as they are defined.
         in_sigma: whether it is counted in the drawdown's EWMA sigma, whose own uncertainty is then its interval (`scale`).
         window: sessions of its window, this one included; or after ``column:`` the column with its first day, or after
             ``sessions:`` that with how many sessions before this one it begins.
@@ -56,6 +58,7 @@ class Metric:
     coverage: str = ""
     low: str = ""
     high: str = ""
+    by_policy: bool = False
     in_sigma: bool = False
     symbols: str = ""
     window: int | str = 1

@@ -17,7 +17,7 @@ from portfolio_platform.explain.shown import number
 from portfolio_platform.explain.sources import Row, Sources
 from portfolio_platform.explain.tree import Draft, listing
 from portfolio_platform.lake.derived import ALERT_STATES
-from portfolio_platform.monitor.alerts.limits import rule_version
+from portfolio_platform.monitor.alerts.limits import meets, rule_version
 from portfolio_platform.monitor.alerts.sentences import formatted
 
 PREFIX = "alert:"
@@ -80,7 +80,7 @@ def _observed(row: Row) -> Draft:
     unit, metric = row["unit"], BY_NAME.get(row["metric"])
     words = f"{metric.label if metric else row['metric']}, over {row['lookback']}"
     words += f" from {row['window_start']}" if row["window_start"] is not None else ""
-    words += f"; {row['sample_size']} of {row['required']} observations" if row["sample_size"] is not None else ""
+    words += f"; {_sample(row)}" if row["sample_size"] is not None else ""
     words += "" if row["gate_passed"] else f"; its gate failed ({row['gate_reason']}): for the monitor only"
     figures = [
         Draft("threshold", row["threshold"], f"{row['comparison']} {formatted(row['threshold'], unit)}"),
@@ -88,8 +88,18 @@ def _observed(row: Row) -> Draft:
         Draft("change since the session before", row["change"], formatted(row["change"], unit), row["trend"]),
         Draft("room to the next limit", row["room"], formatted(row["room"], unit)),
     ]
-    text = f"{formatted(row['observed'], unit)} {row['comparison']} {formatted(row['threshold'], unit)}"
+    limit = f"{row['comparison']} {formatted(row['threshold'], unit)}"
+    text = f"{formatted(row['observed'], unit)} {limit}"
+    if row["observed"] is not None and not meets(row["observed"], row["comparison"], row["threshold"]):
+        text = f"{formatted(row['observed'], unit)}, back inside {limit}"
     return Draft("observed", row["observed"], text, words, parts=lambda: [figure for figure in figures if figure.value is not None])
+
+
+def _sample(row: Row) -> str:
+    """Return how many observations there are, and how many are asked for where that is more than one."""
+    size, required = row["sample_size"], row["required"]
+    asked = f", {required} asked for" if required is not None and required > 1 else ""
+    return f"{size} observation{'' if size == 1 else 's'}{asked}"
 
 
 def _rule(of: Sources, row: Row) -> Draft:
@@ -106,10 +116,13 @@ def _rule(of: Sources, row: Row) -> Draft:
         if value is not None
     ]
     also = [Draft(f"also {item.metric}", item.value, f"{item.comparison} {item.value:g}") for item in rule.also]
-    leaving = f"left at {rule.leave:g} of the threshold for {rule.leave_sessions} sessions; it may begin again after {rule.cool_down}"
+    entering = "" if rule.enter_sessions == 1 else f"begins where a threshold is met for {rule.enter_sessions} sessions; "
+    leaving = (
+        f"{entering}left at {rule.leave:g} of the threshold for {rule.leave_sessions} sessions; it may begin again after {rule.cool_down}"
+    )
     change = "" if current else "; THE RULE HAS CHANGED since it was evaluated: `portfolio build` evaluates it anew"
     words = f"policy {policy.name}, hash {policy.hash[:12]}; rule version {row['rule_version'][:12]}{change}"
-    return Draft(f"rule {row['rule']}", words=words, parts=lambda: [*limits, *also, Draft("leaving", words=leaving)])
+    return Draft(f"rule {row['rule']}", words=words, parts=lambda: [*limits, *also, Draft("beginning and end", words=leaving)])
 
 
 def _evidence(of: Sources, row: Row) -> list[Draft]:

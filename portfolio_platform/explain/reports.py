@@ -137,7 +137,9 @@ def provenance(of: Sources, stored: StoredReport) -> Draft:
         hashes = [Draft(name, hashed, hashed[:12]) for name, hashed in policies.items()]
         in_time = known["policies"].get("in_time") or {}
         hashes += [
-            Draft(f"{name} from {begins or 'the beginning'} on", hashed, hashed[:12]) for name, told in in_time.items() for begins, hashed in told
+            Draft(f"{name} from {begins or 'the beginning'} on", hashed, hashed[:12])
+            for name, told in in_time.items()
+            for begins, hashed in told
         ]
         return [
             Draft("newest import", known["import_seq"], str(known["import_seq"]), parts=lambda: _imports(of, known["import_seq"])),

@@ -109,7 +109,9 @@ def what_if(
     if last > home.last_ended_day or first < home.first_day:
         raise WrongUse(f"{first} to {last} is not within the ledger, {home.first_day} to {home.last_ended_day}")
     if is_behind(home):
-        raise DataProblem("the home's tables are behind its facts, clock or policies, so that both would differ; run `portfolio build` first")
+        raise DataProblem(
+            "the home's tables are behind its facts, clock or policies, so that both would differ; run `portfolio build` first"
+        )
     own = policies_in_time(home)
     names = sorted(set(home.lake.read(derived.PORTFOLIO_EQUITY, ["portfolio"])["portfolio"].to_pylist()))
     if portfolio is not None and portfolio not in names:

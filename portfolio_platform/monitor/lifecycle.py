@@ -1,8 +1,10 @@
-"""What becomes of a recommendation: proposed, approved, rejected, expired, superseded or withdrawn.
+"""What becomes of a recommendation: proposed, approved, rejected, applied, expired, superseded or withdrawn.
 
-The rules are pure; `publish_recommendations` brings the book to the lake, `approve` and `reject` are a person's word. In a
+The rules are pure; `publish_recommendations` brings the book to the lake, a person's word is in `approve` and `reject`. In a
 paper portfolio a tightening that rests on passed gates and is of the newest session needs nobody: the rule approves it.
-Live ones wait, loosening waits everywhere, and what is backfilled is written down but never approved.
+Live ones wait, loosening waits everywhere, and what is backfilled is written down but never approved. The control plane
+applies what is approved; what is applied stands until a newer one is approved, not only proposed, for else a proposal alone
+would lift the limits in force.
 
 Where facts are restated, a day's recommendation may become another: it is a revision (`<id>:r2`) that supersedes the first;
 what was decided on stays as it was.
@@ -16,16 +18,19 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from portfolio_platform.book import approvals
 from portfolio_platform.book import recommendations as book
+from portfolio_platform.book.approvals import Approval, ApprovalRefused, SignedApproval
 from portfolio_platform.book.engine import take_log_lock
-from portfolio_platform.book.events import ConcurrencyConflict
 from portfolio_platform.book.instants import instant_text
+from portfolio_platform.book.operators import RULE
 from portfolio_platform.book.read_models import require_name
 from portfolio_platform.book.recommendations import Recommendation, Step
 from portfolio_platform.canonical import content_hash
 from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.lake.derived import PORTFOLIO_EQUITY, RECOMMENDATION_STATES
+from portfolio_platform.monitor.approving import Rules, TermsVersion, Word, judged
 from portfolio_platform.policy.assigned import assigned_policies
 
 BY_RULE = "rule:paper-tightening"
@@ -95,6 +100,11 @@ def steps(
         found.append(Step(happened, one, after))
         current.pop(one.id, None)
 
+    fresh = {new.id for new in issued if new.issued == newest_session}
+
+    def stands(one: Recommendation) -> bool:
+        return one.state in ("approved", "applied") or (one.id in fresh and approves_itself(one.said, live=live))
+
     for new in sorted(issued, key=lambda item: (item.issued, item.id)):
         made = _proposed(new)
         found.append(Step(book.PROPOSED, None, made))
@@ -102,13 +112,12 @@ def steps(
     for identity, reason in sorted((withdrawn or {}).items()):
         if identity in current:
             close(current[identity], book.WITHDRAWN, "withdrawn", EVALUATION, reason)
-    newest = max(current.values(), key=_place, default=None)
-    for one in sorted(current.values(), key=_place):
+    newest = max(current.values(), key=place, default=None)
+    for one in sorted(current.values(), key=place):
         if date.fromisoformat(one.expires) < today:
             close(one, book.EXPIRED, "expired", EXPIRY, f"its last day was {one.expires}")
-        elif newest is not None and one.id != newest.id:
+        elif newest is not None and one.id != newest.id and (one.state != "applied" or stands(newest)):
             close(one, book.SUPERSEDED, "superseded", SUPERSEDED_BY, f"superseded by {newest.id}")
-    fresh = {new.id for new in issued if new.issued == newest_session}
     for one in [item for item in current.values() if item.id in fresh and approves_itself(item.said, live=live)]:
         after = replace(one, state="approved", decided_by=BY_RULE, decided_at=at, reason="on paper, it only tightens, and its gates passed")
         found.append(Step(book.APPROVED, one, after))
@@ -148,7 +157,7 @@ def publish_recommendations(home: Home, days: Sequence[date]) -> Decided:
 def revised(issued: Sequence[Issued], held: Sequence[Recommendation]) -> list[Issued]:
     """Return what the book does not have yet: new ones, and those whose content is another now, as revisions. Pure."""
     newest: dict[str, Recommendation] = {}
-    for one in sorted(held, key=_place):
+    for one in sorted(held, key=place):
         newest[_unrevised(one.id)] = one
     found = []
     for new in issued:
@@ -173,53 +182,101 @@ def taken_back(rows: Sequence[Mapping[str, Any]], held: Sequence[Recommendation]
     return found
 
 
-_TOLD = (book.PROPOSED, book.APPROVED, book.EXPIRED, book.SUPERSEDED, book.WITHDRAWN)
+def approve(
+    home: Home,
+    identity: str,
+    *,
+    by: str = "",
+    reason: str = "",
+    expected_hash: str = "",
+    signed: SignedApproval | None = None,
+    terms_version: TermsVersion = 0,
+) -> Recommendation:
+    """Approve a recommendation: by a signature, or by name where the portfolio's policy asks for none.
 
+    Where the policy asks for two people, the first approval leaves it proposed. Approved, it supersedes what was applied.
 
-def approve(home: Home, identity: str, *, by: str, reason: str, expected_hash: str) -> Recommendation:
-    """Approve a recommendation, naming the hash of what is approved.
+    Args:
+        home: the home.
+        identity: which recommendation.
+        by: whose word it is; with a signature it may be left out, and has to be the signer's where it is not.
+        reason: why; what was signed stands in its place.
+        expected_hash: the hash of what was read; what was signed stands in its place.
+        signed: the signature of an operator's key.
+        terms_version: the version of the terms in force, or what finds it in the transaction; what was signed on another
+            is refused, and another's approval made on another does not count any more.
 
     Raises:
-        WrongUse: there is none with this id, or name, reason or hash is missing.
-        ConcurrencyConflict: it is not proposed any more, it has expired, or its content has another hash.
+        WrongUse: there is none with this id, or name or reason is missing where nothing is signed.
+        ApprovalRefused: it is refused (a `ConcurrencyConflict`, its `code` says by which rule); the refusal is in the log.
     """
-    return _decide(home, identity, "approved", by, reason, expected_hash)
+    return _decide(home, identity, Word("approve", by, reason, expected_hash, signed), terms_version)
 
 
-def reject(home: Home, identity: str, *, by: str, reason: str, expected_hash: str) -> Recommendation:
-    """Reject a recommendation, naming the hash of what is rejected. Raises as `approve` does."""
-    return _decide(home, identity, "rejected", by, reason, expected_hash)
+def reject(
+    home: Home,
+    identity: str,
+    *,
+    by: str = "",
+    reason: str = "",
+    expected_hash: str = "",
+    signed: SignedApproval | None = None,
+    terms_version: TermsVersion = 0,
+) -> Recommendation:
+    """Reject a recommendation; one person's word is enough. Arguments and errors are those of `approve`."""
+    return _decide(home, identity, Word("reject", by, reason, expected_hash, signed), terms_version)
 
 
-def refusal(one: Recommendation, today: date, expected_hash: str) -> str:
-    """Say why a recommendation can be decided on no more; empty where it can. Pure."""
-    if one.state != "proposed":
-        what = f"{one.id} is {one.state} already"
-        return f"{what}, by {one.decided_by} at {one.decided_at}{f' ({one.reason})' if one.reason else ''}"
-    if date.fromisoformat(one.expires) < today:
-        return f"{one.id} has expired: its last day was {one.expires}"
-    if one.content_hash != expected_hash:
-        return f"{one.id} has the hash {one.content_hash}, not {expected_hash}; look at it again before deciding"
-    return ""
-
-
-def _decide(home: Home, identity: str, state: book.State, by: str, reason: str, expected_hash: str) -> Recommendation:
-    by = require_name(by)
-    if by.startswith("rule:"):
-        raise WrongUse(f"{by!r} is how a rule signs; give your own name")
-    if not reason.strip():
-        raise WrongUse("a decision wants a reason; say why")
-    now = home.clock.now()
+def _decide(home: Home, identity: str, word: Word, terms_version: TermsVersion) -> Recommendation:
+    if word.signed is None:
+        word = replace(word, by=require_name(word.by), reason=word.reason.strip())
+        if not word.reason:
+            raise WrongUse("a decision wants a reason; say why")
+    if word.by.startswith(RULE):
+        raise WrongUse(f"{word.by!r} is how a rule signs; give your own name")
+    policies, now = assigned_policies(home), home.clock.now()
     with home.book.writing() as connection:
         take_log_lock(connection)
-        before = book.by_id(connection, identity)
-        why_not = refusal(before, home.today, expected_hash)
-        if why_not:
-            raise ConcurrencyConflict(why_not)
-        after = replace(before, state=state, decided_by=by, decided_at=instant_text(now), reason=reason.strip())
-        happened = book.APPROVED if state == "approved" else book.REJECTED
-        book.record(connection, [Step(happened, before, after)], at=now)
-        return book.by_id(connection, identity)
+        one = book.by_id(connection, identity)
+        version = terms_version(connection, one.portfolio) if callable(terms_version) else terms_version
+        policy = policies.of(one.portfolio).control.approvals
+        rules = Rules(policy, one.portfolio in policies.live, version, now, home.today)
+        made = judged(connection, one, word, rules)
+        approvals.record(connection, made, stream=book.stream(one.portfolio), at=now)
+        if made.state == "accepted":
+            agreed = approvals.agreed(approvals.listed(connection, one.id), version)
+            standing = book.listed(connection, one.portfolio, ("applied",))
+            book.record(connection, decided(one, made, agreed, policy.people, standing), at=now)
+            return book.by_id(connection, identity)
+    # outside of the transaction: the refusal is in the log although the command fails
+    raise ApprovalRefused(made.code, made.reason)
+
+
+def decided(one: Recommendation, word: Approval, agreed: Sequence[Approval], people: int, standing: Sequence[Recommendation]) -> list[Step]:
+    """Return what an accepted decision does: nothing yet where more people have to agree. Pure.
+
+    Args:
+        one: what was decided on.
+        word: the decision.
+        agreed: the approvals that count, this one among them where it is one.
+        people: how many have to approve.
+        standing: the portfolio's applied ones; those before it are superseded where it is approved.
+    """
+    if word.decision == "reject":
+        return [Step(book.REJECTED, one, replace(one, state="rejected", decided_by=word.operator, decided_at=word.at, reason=word.reason))]
+    if len(agreed) < people:
+        return []
+    by, reason = (", ".join(said) for said in zip(*((item.operator, item.reason) for item in agreed), strict=True))
+    found = [Step(book.APPROVED, one, replace(one, state="approved", decided_by=by, decided_at=word.at, reason=reason))]
+    for earlier in standing:
+        if place(earlier) < place(one):
+            why = f"superseded by {one.id}"
+            after = replace(earlier, state="superseded", decided_by=SUPERSEDED_BY, decided_at=word.at, reason=why)
+            found.append(Step(book.SUPERSEDED, earlier, after))
+    return found
+
+
+_TOLD = (book.PROPOSED, book.APPROVED, book.EXPIRED, book.SUPERSEDED, book.WITHDRAWN)
 
 
 def _proposed(new: Issued) -> Recommendation:
@@ -235,7 +292,8 @@ def _proposed(new: Issued) -> Recommendation:
     return replace(made, mode=str(made.said.get("mode") or ""))
 
 
-def _place(one: Recommendation) -> tuple[str, int]:
+def place(one: Recommendation) -> tuple[str, int]:
+    """Return what orders the recommendations of a portfolio: the day of issue, then the revision."""
     return one.issued, _revision(one.id)
 
 

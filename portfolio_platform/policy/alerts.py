@@ -53,7 +53,7 @@ class Rule(Section):
     warning: float | None = None
     critical: float | None = None
     also: tuple[Condition, ...] = ()
-    enter_sessions: Annotated[int, Field(ge=1, le=2)] = Field(1, description="sessions in a row for which a threshold has to be met: 1 or 2")
+    enter_sessions: Annotated[int, Field(ge=1, le=2)] = Field(1, description="sessions in a row in which a threshold is met first: 1 or 2")
     leave: LeavingShare = Field(0.9, description="share of the threshold at which it is left; rules with <= are left at threshold / leave")
     leave_sessions: Count = 2
     cool_down: Annotated[int, Field(ge=0)] = Field(1, description="sessions after its end before it may begin again")

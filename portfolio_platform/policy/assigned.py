@@ -79,9 +79,10 @@ class PoliciesInTime:
 
     @property
     def timelines(self) -> Sequence[Timeline]:
-        """Return the timelines in use, each once, by name; the default first."""
-        others = {timeline.name: timeline for timeline in self.by_portfolio.values()}
-        return [self.default, *(others[name] for name in sorted(others) if name != self.default.name)]
+        """Return the timelines in use, each once: the default, then by name."""
+        others = {(timeline.name, timeline.hash): timeline for timeline in self.by_portfolio.values()}
+        own = self.default.name, self.default.hash
+        return [self.default, *(others[key] for key in sorted(others) if key != own)]
 
     @property
     def newest(self) -> Assigned:

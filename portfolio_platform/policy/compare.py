@@ -48,7 +48,9 @@ def of_section(found: list[Compared], section: str | None) -> list[Compared]:
     mine = [item for item in found if item.key == section or item.key.startswith(f"{section}.")]
     if not mine:
         sections = sorted({item.key.split(".", 1)[0] for item in found if "." in item.key})
-        raise WrongUse(f"a policy has no section {section!r}; it has {', '.join(sections)}, and sections within these, such as alerts.rules")
+        raise WrongUse(
+            f"a policy has no section {section!r}; it has {', '.join(sections)}, and sections within these, such as alerts.rules"
+        )
     return mine
 
 

@@ -157,5 +157,5 @@ class GatePolicy(Section):
     capital_drawdown: Fraction = 0.10
     skill_psr: Fraction = 0.95
     skill_sharpe: float = Field(0.0, description="Sharpe ratio of a session that skill has to exceed")
-    tightening_confidence: Confidence = Field(0.90, description="one-sided confidence of each end of an interval that what tightens rests on")
+    tightening_confidence: Confidence = Field(0.90, description="one-sided, of each end of an interval that what tightens rests on")
     loosening_confidence: Confidence = Field(0.95, description="the same for what loosens, and that of the minimum track record")

@@ -89,7 +89,7 @@ def _archived(home: Home, text: str) -> Named:
     """Return an archived policy, or one of the home's files that was never archived, by the beginning of its hash."""
     with home.book.reading() as connection:
         rows = connection.execute(select(schema.policies.c.hash).where(schema.policies.c.hash.startswith(text, autoescape=True)))
-        found = {hashed: None for hashed in rows.scalars()}
+        found = dict.fromkeys(rows.scalars())
         versions = [version for name in policy_names(home.policies) for version in home.timeline(name).versions]
         matching = {version.policy.hash: version for version in versions if version.policy.hash.startswith(text)}
         if len(found.keys() | matching.keys()) > 1:
@@ -99,4 +99,6 @@ def _archived(home: Home, text: str) -> Named:
         for hashed in found:
             held = archive.load(connection, hashed)
             return Named(f"{held.name} archived {held.archived_at[:10]}, hash {hashed[:12]}", Policy.model_validate_json(held.content))
-    raise WrongUse(f"no policy with a hash that begins with {text!r} is archived in this book, or in the home's files; `portfolio policy history`")
+    raise WrongUse(
+        f"no policy with a hash that begins with {text!r} is archived in this book, or in the home's files; `portfolio policy history`"
+    )

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import pairwise
 
 from portfolio_platform.canonical import canonical_bytes, content_hash
 from portfolio_platform.errors import DataProblem
@@ -62,7 +63,7 @@ class Timeline:
             raise DataProblem(f"policy {self.name!r} has no version; write policies/{self.name}.toml")
         for version in ordered:
             _check_alone(self.name, version)
-        for earlier, later in zip(ordered, ordered[1:], strict=False):
+        for earlier, later in pairwise(ordered):
             _check_beside(self.name, earlier, later)
 
     @classmethod

@@ -14,7 +14,8 @@ from portfolio_platform.lake.facts import PLAYBOOK_EXPECTATIONS
 from portfolio_platform.lake.progress import Plan
 from portfolio_platform.policy.assigned import Assigned
 from portfolio_platform.signals import calibration
-from portfolio_platform.signals.statistics import ALL, RESOLVED
+from portfolio_platform.signals.expectations import norms
+from portfolio_platform.signals.statistics import RESOLVED
 from portfolio_platform.stage import Stage
 
 EXPECTED = ("hold_bars_p50", "hold_bars_p90", "mae_r_p50", "mfe_r_p50")
@@ -22,32 +23,6 @@ KEY = ("template", "playbook", "regime")
 FIGURES = ("confidence", "r_achieved", "bars_held", "mae_r", "mfe_r")
 COLUMNS = ("signal_id", "portfolio", "outcome", "outcome_day", *KEY, *FIGURES)
 POLICY = "policy"
-
-
-def expected_of(rows: pa.Table, expectations: pa.Table) -> calibration.Float64:
-    """Return what is expected of each row (`KEY`), as (`EXPECTED`, rows): its regime's with a sample, else that of all regimes.
-
-    A value that the regime's row does not have is taken from 'all', as the execution profile does; NaN where neither has it.
-    """
-    stated: dict[tuple[str, str, str], tuple[float, ...]] = {}
-    for row in expectations.to_pylist():
-        regime = row["regime"] or ALL
-        if regime == ALL or (row["n"] or 0) > 0:
-            values = tuple(np.nan if row[name] is None else float(row[name]) for name in EXPECTED)
-            stated[row["template"] or "", row["playbook"] or "", regime] = values
-    none = (np.nan,) * len(EXPECTED)
-    distinct: dict[tuple[str, str, str], int] = {}
-    found: list[calibration.Float64] = []
-    which = np.empty(len(rows), np.int64)
-    for place, texts in enumerate(zip(*(rows[name].to_pylist() for name in KEY), strict=True)):
-        key = (texts[0] or "", texts[1] or "", texts[2] or "")
-        if key not in distinct:
-            distinct[key] = len(found)
-            own, whole = np.array(stated.get(key, none)), np.array(stated.get((*key[:2], ALL), none))
-            found.append(np.where(np.isfinite(own), own, whole))
-        which[place] = distinct[key]
-    table = np.array(found).reshape(-1, len(EXPECTED))
-    return table[which].T if len(rows) else np.empty((len(EXPECTED), 0))
 
 
 def _numbers(column: pa.ChunkedArray) -> calibration.Float64:
@@ -74,11 +49,12 @@ def rows_of(sessions: pa.Table, signals: pa.Table, expectations: pa.Table, first
     signals = signals.filter(pc.field("portfolio").isin(of) & pc.is_valid(pc.field("confidence")) & pc.is_valid(pc.field("r_achieved")))
     signals = signals.sort_by([("portfolio", "ascending"), ("outcome_day", "ascending"), ("signal_id", "ascending")]).combine_chunks()
     figures = {name: _numbers(signals[name]) for name in FIGURES}
+    norm, expected = norms(*(signals[name] for name in KEY), expectations)
     given = calibration.Resolved(
         np.asarray(pc.index_in(signals["portfolio"], of).to_numpy(), np.int64),
         _days(signals["outcome_day"]),
         *(figures[name] for name in FIGURES),
-        *expected_of(signals, expectations),
+        *(expected.of(name, norm) for name in EXPECTED),
     )
     codes, days = np.asarray(pc.index_in(sessions["portfolio"], of).to_numpy(), np.int64), _days(sessions["day"])
     found = calibration.calibration(given, codes, days)

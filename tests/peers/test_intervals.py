@@ -11,10 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 from portfolio_platform.evidence.intervals import (
     benjamini_hochberg,
     binomial_tail,
-    effective_size,
-    minimum_track_record,
     normal_quantile,
-    probabilistic_sharpe,
     quantile_ranks,
     rate_tail,
     wilson,
@@ -57,16 +54,23 @@ def test_a_sample_too_small_has_no_ranks(n, probability):
     assert quantile_ranks(n, probability) is None
 
 
+def psr(sharpe, n, skewness, kurtosis):
+    """The formula as it is printed, the benchmark being 0."""
+    return stats.norm.cdf(sharpe * math.sqrt(n - 1) / math.sqrt(1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2))
+
+
 def test_the_published_example_of_the_probabilistic_sharpe_ratio_is_met():
     """Bailey & Lopez de Prado 2012: 24 months at 0.458 a month, skewness -2.448, kurtosis 10.164."""
-    assert probabilistic_sharpe(0.458, 0.0, 24, -2.448, 10.164) == pytest.approx(0.913, abs=5e-4)
-    assert probabilistic_sharpe(0.458, 0.0, 24, 0.0, 3.0) == pytest.approx(0.982, abs=5e-4)
+    assert psr(0.458, 24, -2.448, 10.164) == pytest.approx(0.913, abs=5e-4)
+    assert psr(0.458, 24, 0.0, 3.0) == pytest.approx(0.982, abs=5e-4)
 
 
 @pytest.mark.parametrize(("periods", "years"), [(252, 2.73), (52, 2.83), (12, 3.24)])
 def test_the_published_minimum_track_records_are_met(periods, years):
     """The same: years that prove an annual ratio of 2 above 1 at 95 %, normal returns, daily, weekly, monthly."""
-    needed = minimum_track_record(2.0 / math.sqrt(periods), 1.0 / math.sqrt(periods), 0.0, 3.0)
+    # three points with the variance, skewness and kurtosis of a standard normal: 1, 0 and 3
+    returns = np.tile([3**0.5, 0.0, 0.0, -(3**0.5), 0.0, 0.0], 50) + 2.0 / math.sqrt(periods)
+    needed = skill(returns, 1.0 / math.sqrt(periods), 0.95).needed[-1]
     assert needed / periods == pytest.approx(years, abs=0.005)
 
 
@@ -80,13 +84,15 @@ def test_skill_after_each_return_is_what_scipy_finds_in_the_returns_so_far():
         sharpe = so_far.mean() / so_far.std()
         away = so_far - so_far.mean()
         rho = float(away[1:] @ away[:-1] / (away @ away))
-        effective = effective_size(n, rho)
-        terms = (stats.skew(so_far), stats.kurtosis(so_far, fisher=False))
+        effective = min(n, n * (1 - rho) / (1 + rho))
+        skewness, kurtosis = stats.skew(so_far), stats.kurtosis(so_far, fisher=False)
         assert found.sharpe[n - 1] == pytest.approx(sharpe, rel=1e-9)
         assert found.effective[n - 1] == pytest.approx(effective, rel=1e-9)
         if effective > 1.0:
-            assert found.probability[n - 1] == pytest.approx(probabilistic_sharpe(sharpe, 0.0, effective, *terms), rel=1e-9)
-            assert found.needed[n - 1] == pytest.approx(minimum_track_record(sharpe, 0.0, *terms), rel=1e-6)
+            assert found.probability[n - 1] == pytest.approx(psr(sharpe, effective, skewness, kurtosis), rel=1e-9)
+            term = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2
+            needed = 1 + term * (stats.norm.ppf(0.95) / sharpe) ** 2 if sharpe > 0 else math.inf
+            assert found.needed[n - 1] == pytest.approx(needed, rel=1e-6)
 
 
 def test_the_normal_quantile_is_scipys():

@@ -137,7 +137,7 @@ def correlation_stacking(
         for correlated in found:
             _stack(correlated, book, policy, out, paths)
             if with_context:
-                _context(closes, correlated.stretch, book, policy, out)
+                _context(closes, correlated, book, policy, out)
         _bucket(found, book, policy, memory, out)
     _intervals(paths, policy, confidence, out)
     _without_sample(book, chosen & (out.observed.count < policy.minimum), out)
@@ -179,8 +179,9 @@ def _stack(
         paths.setdefault(length, []).append((members[these], squares, own))
 
 
-def _context(closes: Closes, stretch: Stretch, book: Book, policy: CorrelationPolicy, out: Stacked) -> None:
-    ratio = context.absorption_ratios(stretch, book, policy.absorption_share)
+def _context(closes: Closes, found: Correlated, book: Book, policy: CorrelationPolicy, out: Stacked) -> None:
+    stretch = found.stretch
+    ratio = context.absorption_ratios(stretch, book, found.place_of, found.mean, found.scale, policy.absorption_share)
     enough = stretch.count[stretch.window] >= policy.minimum
     out.absorption[stretch.members] = np.where(enough, ratio, np.nan)
     value, code = context.turbulences(closes, stretch, book, policy.turbulence_window, policy.turbulence_minimum)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from portfolio_platform.diagnostics.correlation import eigenvalues
 from portfolio_platform.diagnostics.correlation.matrices import NO_VARIANCE
 from portfolio_platform.diagnostics.correlation.returns import Book, Closes, Stretch
 
@@ -22,82 +23,124 @@ Float64 = npt.NDArray[np.float64]
 # fewer sessions a symbol than this, and a covariance matrix says more about its own noise than about a day
 SESSIONS_A_SYMBOL = 3
 SMALLEST_PIVOT = 1e-9
+FEW = 16  # sessions whose matrices stay near the processor together
 FOUND, NO_SESSION, SHORT, MANY_SYMBOLS, SINGULAR = range(5)
 TURBULENCE_REASONS = ("", "no_common_session", "short_history", "many_symbols", "singular")
 
 
-def absorption(eigenvalues: Float64, symbols: int, share: float) -> Float64:
+def absorption(values: Float64, symbols: Int64 | int, share: float) -> Float64:
     """Return the variance share of the top eigenvalues, ``share`` of as many as there are symbols, at least one.
 
-    ``eigenvalues`` (matrices, k) ascending; NaN where there is no variance.
+    ``values`` (matrices, k) are eigenvalues, ascending; ``symbols`` for each or for all; NaN where there is no variance.
     """
-    top = max(1, int(share * symbols + 0.5))
-    total = eigenvalues.sum(axis=1)
+    top = np.clip((share * np.asarray(symbols) + 0.5).astype(np.int64), 1, values.shape[1])
+    summed = np.cumsum(values[:, ::-1], axis=1)
+    total = summed[:, -1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = eigenvalues[:, -top:].sum(axis=1) / total
+        ratio = summed[np.arange(total.size), top - 1] / total
     return np.where(total > NO_VARIANCE, np.minimum(ratio, 1.0), np.nan)
 
 
-def absorption_ratios(stretch: Stretch, book: Book, share: float) -> Float64:
-    """Return the absorption ratio of each member of a stretch, NaN below two symbols.
-
-    The T x T Gram matrix has the same non-zero eigenvalues as the covariance matrix: the smaller of the two is taken. Sessions with the
-    same window and the same symbols share one.
-    """
-    out = np.full(stretch.members.size, np.nan)
-    same: dict[tuple[int, bytes], list[int]] = {}
-    for place, session in enumerate(stretch.members.tolist()):
-        held = book.held(session)
-        if held.size > 1:
-            same.setdefault((int(stretch.window[place]), held.tobytes()), []).append(place)
-    by_shape: dict[tuple[int, int], list[tuple[list[int], Float64]]] = {}
-    for (window, codes), places in same.items():
-        held = np.frombuffer(codes, np.int64)
-        last, count = int(stretch.ends[window]), int(stretch.count[window])
-        values = stretch.returns[last - count + 1 : last + 1][:, np.searchsorted(stretch.symbols, held)]
-        values = values - values.mean(axis=0)
-        product = values @ values.T if held.size > count else values.T @ values
-        by_shape.setdefault((held.size, product.shape[0]), []).append((places, product))
-    for (symbols, _), found in by_shape.items():
-        ratios = absorption(np.linalg.eigvalsh(np.stack([product for _, product in found])), symbols, share)
-        for (places, _), ratio in zip(found, ratios, strict=True):
-            out[places] = ratio
-    return out
+@njit(cache=True)
+def _different_sets(members: Any, window: Any, start: Any, symbol: Any, of: Any) -> Any:  # pragma: no cover - compiled
+    """Return the first place in ``members`` of each pair of window and symbols held, and number them in ``of``; -1 below two symbols."""
+    heads, sets = np.empty(members.size, np.int64), 0
+    for m in range(members.size):
+        begin, held = start[members[m]], start[members[m] + 1] - start[members[m]]
+        of[m] = -1
+        for one in range(sets):
+            other = start[members[heads[one]]]
+            if window[heads[one]] == window[m] and start[members[heads[one]] + 1] - other == held:
+                k = 0
+                while k < held and symbol[begin + k] == symbol[other + k]:
+                    k += 1
+                if k == held:
+                    of[m] = one
+                    break
+        if of[m] < 0 and held > 1:
+            of[m], heads[sets] = sets, m
+            sets += 1
+    return heads[:sets]
 
 
 @njit(cache=True)
-def _distance(history: Any, today: Any) -> float:  # pragma: no cover - compiled
-    """Return the squared Mahalanobis distance over its expectation; NaN where the covariance matrix is singular."""
-    count, size = history.shape
-    mean = np.zeros(size)
-    for t in range(count):
-        for j in range(size):
-            mean[j] += history[t, j] / count
-    factor = np.zeros((size, size))
-    for t in range(count):
-        for i in range(size):
-            apart = history[t, i] - mean[i]
-            for j in range(i + 1):
-                factor[i, j] += apart * (history[t, j] - mean[j]) / (count - 1)
-    moved = np.zeros(size)
+def _scaled(
+    members: Any, window: Any, start: Any, symbol: Any, place_of: Any, returns: Any, ends: Any, count: Any, mean: Any, scale: Any, out: Any
+) -> None:  # pragma: no cover - compiled
+    """Fill the returns of what is held (sessions, time, symbols) less their means, over the root of all summed squares; 0 around them."""
+    for m in range(members.size):
+        k, held, total = window[m], place_of[symbol[start[members[m]] : start[members[m] + 1]]], 0.0
+        for j in range(held.size):
+            total += scale[k, held[j]] * scale[k, held[j]]
+        by = 1.0 / np.sqrt(total) if total > 0.0 else 0.0
+        for t in range(count[k]):
+            row, target = returns[ends[k] - count[k] + 1 + t], out[m, t]
+            for j in range(held.size):
+                target[j] = (row[held[j]] - mean[k, held[j]]) * by
+            target[held.size :] = 0.0
+        out[m, count[k] :] = 0.0
+
+
+def absorption_ratios(stretch: Stretch, book: Book, place_of: Int64, mean: Float64, scale: Float64, share: float) -> Float64:
+    """Return the absorption ratio of each member of a stretch, NaN below two symbols.
+
+    ``mean`` and ``scale`` (windows, symbols) are `matrices.moments`, ``place_of`` is each symbol's place in them. The T x T Gram matrix has the same non-zero eigenvalues as the
+    covariance matrix: the smaller of the two is taken. Sessions with the same window and the same symbols share one.
+    """
+    of = np.empty(stretch.members.size, np.int64)
+    heads = _different_sets(stretch.members, stretch.window, book.start, book.symbol, of)
+    if heads.size == 0:
+        return np.full(of.size, np.nan)
+    members, window = stretch.members[heads], stretch.window[heads]
+    held = book.start[members + 1] - book.start[members]
+    longest, most = int(stretch.count.max()), int(held.max())
+    ratio = np.empty(members.size + 1)
+    ratio[-1] = np.nan  # of -1
+    size, few = min(longest, most), min(FEW, members.size)
+    own, beside = np.empty((size, members.size)), np.empty((size, members.size))
+    values, matrices = np.empty((few, longest, most)), np.zeros((few, eigenvalues.padded(size), eigenvalues.padded(size)))
+    for low in range(0, members.size, FEW):
+        part = slice(low, low + FEW)
+        count = members[part].size
+        _scaled(
+            members[part],
+            window[part],
+            book.start,
+            book.symbol,
+            place_of,
+            stretch.returns,
+            stretch.ends,
+            stretch.count,
+            mean,
+            scale,
+            values,
+        )
+        some, turned = values[:count], values[:count].transpose(0, 2, 1)
+        np.matmul(*((some, turned) if longest < most else (turned, some)), out=matrices[:count, :size, :size])
+        eigenvalues.tridiagonals(matrices[:count], own[:, part], beside[:, part])
+    ratio[:-1] = absorption(eigenvalues.eigenvalues(own, beside), held, share)
+    return ratio[of]
+
+
+@njit(cache=True, fastmath={"reassoc", "nsz", "contract"})
+def _distance(covariance: Any, apart: Any) -> float:  # pragma: no cover - compiled
+    """Return the squared Mahalanobis distance ``apart' covariance^-1 apart``, NaN where the matrix, which is used up, is singular."""
     total = 0.0
-    for i in range(size):
-        diagonal = factor[i, i]
-        moved[i] = today[i] - mean[i]
+    for i in range(apart.size):
+        row, diagonal, moved = covariance[i], covariance[i, i], apart[i]
         for j in range(i):
-            entry = factor[i, j]
+            other, entry = covariance[j], row[j]
             for k in range(j):
-                entry -= factor[i, k] * factor[j, k]
-            factor[i, j] = entry / factor[j, j]
-            moved[i] -= factor[i, j] * moved[j]
-            factor[i, i] -= factor[i, j] * factor[i, j]
-        if factor[i, i] <= SMALLEST_PIVOT * diagonal:
+                entry -= row[k] * other[k]
+            row[j] = entry / other[j]
+            row[i] -= row[j] * row[j]
+            moved -= row[j] * apart[j]
+        if row[i] <= SMALLEST_PIVOT * diagonal:
             return np.nan
-        factor[i, i] = np.sqrt(factor[i, i])
-        moved[i] /= factor[i, i]
-        total += moved[i] * moved[i]
-    expected = size * (count + 1.0) * (count - 1.0) / (count * (count - size - 2.0))
-    return float(total / expected)
+        row[i] = np.sqrt(row[i])
+        apart[i] = moved / row[i]
+        total += apart[i] * apart[i]
+    return total
 
 
 def turbulence(history: Float64, today: Float64) -> tuple[float, int]:
@@ -106,13 +149,17 @@ def turbulence(history: Float64, today: Float64) -> tuple[float, int]:
     A symbol that did not move in the history is left out.
     """
     moves = (history != history[0]).any(axis=0)
-    history, today = history[:, moves], today[moves]
-    if history.shape[0] < SESSIONS_A_SYMBOL * today.size:
+    history, today = np.ascontiguousarray(history[:, moves]), today[moves]
+    count, size = history.shape
+    if count < SESSIONS_A_SYMBOL * size:
         return np.nan, MANY_SYMBOLS
-    if today.size == 0:
+    if size == 0:
         return np.nan, SINGULAR
-    value = float(_distance(np.ascontiguousarray(history), np.ascontiguousarray(today)))
-    return value, SINGULAR if np.isnan(value) else FOUND
+    mean = history.mean(axis=0)
+    centred = history - mean
+    value = _distance(centred.T @ centred / (count - 1), today - mean)
+    expected = size * (count + 1.0) * (count - 1.0) / (count * (count - size - 2.0))
+    return value / expected, SINGULAR if np.isnan(value) else FOUND
 
 
 def turbulences(closes: Closes, stretch: Stretch, book: Book, window: int, minimum: int) -> tuple[Float64, Int64]:

@@ -1,9 +1,9 @@
-"""Eigenvalues of many small covariance matrices at once, compiled: what `numpy.linalg.eigvalsh` gives, in a fourth of its time.
+"""Eigenvalues of many small symmetric matrices at once, compiled: what `numpy.linalg.eigvalsh` gives, in a fourth of its time.
 
-Each matrix is made tridiagonal by Householder's reflections, two passes over it joined to one. Then all of them are taken
+Each matrix is made tridiagonal by Householder's reflections, their two passes over it joined to one. Then all are taken
 apart together by the root-free QL algorithm (Pal, Walker & Kahan; Parlett, The Symmetric Eigenvalue Problem, 8.15), a
 lane for each: one such chain of divisions waits for itself, many side by side fill the vector unit. Both are orthogonal
-transformations, so that the error is some 1e-15 of the largest eigenvalue.
+transformations, so that the error is some 1e-15 of the largest eigenvalue, as with LAPACK, which does the same one by one.
 """
 
 from typing import Any
@@ -14,10 +14,11 @@ from numba import njit
 
 Float64 = npt.NDArray[np.float64]
 
-# squares of off-diagonal entries, and pivots, of matrices whose largest entry is 1, below which they count as 0
+# of matrices whose eigenvalues are about 1 at most: the square of an entry beside the diagonal that changes none of them
 NEGLIGIBLE = 1e-32
-NO_PIVOT = 1e-60
-# sweeps for each eigenvalue: fewer than two are usual
+# what a sweep's remainder is at least: its square is divided by
+LEAST = 1e-60
+# sweeps for each eigenvalue: two are usual
 SWEEPS = 30
 STEP = 8  # numbers in a vector register: rows are padded to as many
 
@@ -78,23 +79,17 @@ def _tridiagonal(a: Any, size: int, diagonal: Any, squares: Any, space: Any) -> 
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _tridiagonals(matrices: Any, diagonal: Any, squares: Any) -> None:  # pragma: no cover - compiled
-    """Fill diagonals and squares (size, lanes) of matrices (lanes, size, size), each scaled so that its trace is 1."""
-    size = matrices.shape[1]
-    padded = (size + STEP - 1) // STEP * STEP
-    a, space = np.empty((padded, padded)), np.empty((4, padded))
-    own, beside = np.zeros(size), np.zeros(size)
+def tridiagonals(matrices: Any, own: Any, beside: Any) -> None:  # pragma: no cover - compiled
+    """Fill the diagonals and the squares of the entries beside them of as many symmetric matrices: both (size, matrices).
+
+    ``matrices`` (matrices, `padded`, `padded`) are 0 beyond ``size``, and are used up. They are scaled so that no eigenvalue is
+    far beyond 1. The last row of ``beside`` is 0.
+    """
+    size = own.shape[0]
+    space, diagonal, squares = np.empty((4, matrices.shape[1])), np.zeros(size), np.zeros(size)
     for lane in range(matrices.shape[0]):
-        trace = 0.0
-        for i in range(size):
-            trace += matrices[lane, i, i]
-        scale = 1.0 / trace if trace > 0.0 else 0.0
-        a[:] = 0.0
-        for i in range(size):
-            for j in range(size):
-                a[i, j] = matrices[lane, i, j] * scale
-        _tridiagonal(a, size, own, beside, space)
-        diagonal[:, lane], squares[:, lane] = own, beside
+        _tridiagonal(matrices[lane], size, diagonal, squares, space)
+        own[:, lane], beside[:, lane] = diagonal, squares
 
 
 @njit(forceinline=True, error_model="numpy", fastmath={"contract"})
@@ -108,7 +103,7 @@ def _rotate(
         both = 1.0 / (pivot[lane] * total)  # one division for two
         s = beside[lane] * pivot[lane] * both
         g = pivot[lane] * pivot[lane] * both * (own[lane] - shift[lane]) - s * gamma[lane]
-        g = g if abs(g) > NO_PIVOT else NO_PIVOT
+        g = g if abs(g) > LEAST else LEAST
         beside_next[lane] = sine[lane] * total if goes_on else beside_next[lane]
         own_next[lane] = gamma[lane] + (own[lane] - g) if goes_on else own_next[lane]
         sine[lane] = s if goes_on else sine[lane]
@@ -117,16 +112,16 @@ def _rotate(
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _take_apart(own: Any, beside: Any) -> None:  # pragma: no cover - compiled
-    """Turn diagonals (size, lanes) into eigenvalues, in no order; NaN in a lane that did not get there.
+def _take_apart(own: Any, beside: Any, sweeps: int) -> bool:  # pragma: no cover - compiled
+    """Turn diagonals (size, lanes) into eigenvalues, in no order; False where some lane is not done after so many sweeps.
 
-    ``beside`` (size, lanes) are the squares of the entries beside the diagonal; its last row is 0. Each sweep makes a lane's
-    first entry that is not negligible smaller, by its cube near the end.
+    ``beside`` (size, lanes) are the squares of the entries beside the diagonal; its last row is 0. A sweep makes the first of a
+    lane's entries that is not negligible smaller, near the end to its cube.
     """
     size, lanes = own.shape
     first, shift = np.zeros(lanes, np.int64), np.zeros(lanes)
     sine, gamma, pivot = np.empty(lanes), np.empty(lanes), np.empty(lanes)
-    for _ in range(SWEEPS * size):
+    for _ in range(sweeps):
         low = size - 1
         for lane in range(lanes):
             at = first[lane]
@@ -139,30 +134,34 @@ def _take_apart(own: Any, beside: Any) -> None:  # pragma: no cover - compiled
                 half = (own[at + 1, lane] - own[at, lane]) / (2.0 * root)
                 shift[lane] = own[at, lane] - root / (half + np.copysign(np.sqrt(1.0 + half * half), half))
             g = own[size - 1, lane] - shift[lane]
-            g = g if abs(g) > NO_PIVOT else NO_PIVOT
+            g = g if abs(g) > LEAST else LEAST
             sine[lane], gamma[lane], pivot[lane] = 0.0, g, g * g
         if low == size - 1:
-            return
+            return True
         for i in range(size - 2, low - 1, -1):
             _rotate(i, first, shift, sine, gamma, pivot, own[i], beside[i], own[i + 1], beside[i + 1])
         for lane in range(lanes):
             if first[lane] < size - 1:
                 beside[first[lane], lane] = sine[lane] * pivot[lane]
                 own[first[lane], lane] = shift[lane] + gamma[lane]
-    for lane in range(lanes):
-        if first[lane] < size - 1:
-            own[:, lane] = np.nan
+    return False
 
 
-def shares(matrices: Float64) -> Float64:
-    """Return the eigenvalues of covariance matrices (matrices, n, n), ascending, each over the sum of its own: (matrices, n).
+def padded(size: int) -> int:
+    """Return how many rows and columns a matrix is given."""
+    return (size + STEP - 1) // STEP * STEP
 
-    They are 0 where a matrix is 0.
+
+def eigenvalues(own: Float64, beside: Float64, sweeps: int = SWEEPS) -> Float64:
+    """Return the eigenvalues of `tridiagonals`, ascending: (matrices, size); what is below 1e-16 counts as 0.
+
+    Where so many sweeps for each eigenvalue do not do, LAPACK does.
     """
-    diagonal, squares = np.empty((2, matrices.shape[1], matrices.shape[0]))
-    _tridiagonals(matrices, diagonal, squares)
-    _take_apart(diagonal, squares)
-    lost = np.flatnonzero(np.isnan(diagonal).any(axis=0))
-    if lost.size:
-        return np.linalg.eigvalsh(matrices / np.trace(matrices, axis1=1, axis2=2)[:, None, None])
-    return np.sort(diagonal.T, axis=1)
+    size = own.shape[0]
+    values = own.copy()
+    if _take_apart(values, beside.copy(), sweeps * size):
+        return np.sort(values.T, axis=1)
+    whole, at = np.zeros((own.shape[1], size, size)), np.arange(size)
+    whole[:, at, at] = own.T
+    whole[:, at[1:], at[:-1]] = np.sqrt(beside[:-1].T)  # of the two triangles the lower is read
+    return np.linalg.eigvalsh(whole)

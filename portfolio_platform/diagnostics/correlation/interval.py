@@ -46,7 +46,8 @@ def bootstrap(
 ) -> tuple[Float64, Float64]:
     """Return the bounds of each session's stack ratio, each one-sided at a confidence, between 0 and ``most``.
 
-    ``most`` is the ratio were all correlations 1. Shapes: squares, own (sessions, T); ratio, most (sessions,); drawn (T, resamples). NaN where the sample's ratio is 0.
+    ``most`` is the ratio were all correlations 1. Shapes: squares, own (sessions, T); ratio, most (sessions,); drawn
+    (T, resamples). NaN where the sample's ratio is 0.
     """
     raw = squares.sum(axis=1) / own.sum(axis=1)
     top, bottom = squares @ drawn, own @ drawn

@@ -28,6 +28,7 @@ from portfolio_platform.ledger.fixed_point import to_floats
 from portfolio_platform.ledger.inputs import ledger_order
 from portfolio_platform.policy.assigned import Assigned
 from portfolio_platform.policy.diagnostics import ExecutionPolicy
+from portfolio_platform.signals.expectations import norms
 from portfolio_platform.stage import Stage
 
 Float64 = npt.NDArray[np.float64]
@@ -190,7 +191,7 @@ def _of_orders(read: Read, keys: inputs.Keys) -> list[Measured]:
     orders = inputs.entry_orders(read.fills, read.held, read.splits, read.multiplier)
     of_order = read.fills.select(OF_ORDER).take(pa.array(orders.row))
     regime = read.regimes["regime"].take(inputs.places(of_order["signal_id"], read.regimes["signal_id"]))
-    norm, expected = inputs.norms(of_order["template"], of_order["playbook"], regime, read.expectations)
+    norm, expected = norms(of_order["template"], of_order["playbook"], regime, read.expectations)
     raw = _raw(of_order, keys, orders.day, orders.row)
     anything, nothing = np.ones(orders.day.size, np.bool_), np.full(orders.day.size, np.nan)
     code = keys.playbooks.index(inputs.ALL)
@@ -217,7 +218,7 @@ def _of_orders(read: Read, keys: inputs.Keys) -> list[Measured]:
 def _of_trips(read: Read, keys: inputs.Keys) -> list[Measured]:
     """Return holding time, excursions and results of round trips."""
     trips = read.trips
-    norm, expected = inputs.norms(trips["template"], trips["playbook"], trips["regime"], read.expectations)
+    norm, expected = norms(trips["template"], trips["playbook"], trips["regime"], read.expectations)
     raw = _raw(trips, keys, trips["day"].cast(pa.int32()).to_numpy().astype(np.int64), np.arange(len(trips)))
     nothing, anything = np.full(len(trips), np.nan), np.ones(len(trips), np.bool_)
     code = keys.playbooks.index(inputs.ALL)

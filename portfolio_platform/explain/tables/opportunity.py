@@ -142,7 +142,7 @@ def failure_modes(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """A failure that comes back is its cases, against the trades there were."""
     figures = {
         "recurring": ("p_adjusted", "cases", "symbols", "loss_share"),
-        "p_adjusted": ("p_value",),
+        "p_adjusted": ("p_value", "share", "share_low", "share_high"),
         "p_value": ("cases", "trades", "baseline_cases", "baseline_trades"),
         "share": ("cases", "trades"),
         "baseline_share": ("baseline_cases", "baseline_trades"),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from portfolio_platform.evidence.catalogue import BY_NAME
+from portfolio_platform.evidence.gates import confidence_of
 from portfolio_platform.explain.cells import by_session, by_size, cell, cells, earlier, explains, plain, rows_of
 from portfolio_platform.explain.resolve import at_evidence_id
 from portfolio_platform.explain.sources import Row, Sources
@@ -173,6 +174,10 @@ def sample_sufficiency(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     asked = [draft for draft in asked if draft.value is not None]
     rule = [policy_value(of, row.portfolio, row.day, "gates.coverage", gates.coverage)]
     metric = BY_NAME.get(row["metric"])
+    if metric is not None and metric.by_policy and row["low"] is not None:
+        sure = confidence_of(of.policy(row.portfolio, row.day), metric.name)
+        name = "loosening_confidence" if sure == gates.loosening_confidence else "tightening_confidence"
+        rule.append(policy_value(of, row.portfolio, row.day, f"gates.{name}", sure))
     said = [Draft("metric", row["metric"], row["metric"], f"{metric.label}: {metric.method}" if metric else "")]
     verdict = [plain(row, "passed"), *([plain(row, "reason")] if row["reason"] else [])]
     own = [] if row["evidence_id"] == row.id("value") else [at_evidence_id(of, row["evidence_id"])]

@@ -87,7 +87,8 @@ def back_inside_sentence(label: str, portfolio: str, scope: str, observed: str, 
 
 def beside_sentence(label: str, portfolio: str, scope: str, observed: str, until: str) -> str:
     """Say that a value is still beyond its limit, but no longer in the company that its rule asks for."""
-    return f"{about(label, portfolio, scope)} is {observed}; what the rule asks for beside it no longer holds, and it is held until it {until}."
+    said = f"{about(label, portfolio, scope)} is {observed}, but what the rule asks for beside it no longer holds"
+    return f"{said}; the alert is held until it {until}."
 
 
 def eased_sentence(limit: str, until: str) -> str:
@@ -96,7 +97,7 @@ def eased_sentence(limit: str, until: str) -> str:
 
 
 def calm_for(good: str, sessions: int) -> str:
-    """Return what ends an alert: 'falls ...' for one session, 'has been below 3.0 % for 2 sessions' for several."""
+    """Return what ends an alert: 'is below 3.0 %' for one session, 'has been below 3.0 % for 2 sessions' for several."""
     return f"is {good}" if sessions == 1 else f"has been {good} for {sessions} sessions"
 
 

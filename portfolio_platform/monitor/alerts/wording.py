@@ -58,7 +58,7 @@ class Facts:
 
 
 def facts_of(given: Alerts, metrics: Metrics) -> Facts:
-    """Return the evidence of each entry."""
+    """Return the evidence of each entry; what is only held keeps the verdict of the session before."""
     there = pa.array(np.where(given.row >= 0, given.row, 0), pa.int64(), mask=given.row < 0)
     wanted = metrics.rows.select(["unit", "window_start", "sample_size", "required", "sessions_until", "passed", "reason", "evidence_id"])
     found = wanted.take(there) if len(wanted) else wanted.schema.empty_table()
@@ -71,7 +71,7 @@ def facts_of(given: Alerts, metrics: Metrics) -> Facts:
     reason = [text or "" for text in found["reason"].to_pylist()]
     for entry in np.flatnonzero(gone).tolist():
         passed[entry], reason[entry] = bool(scoped[entry]), say.NO_LONGER_THERE if scoped[entry] else "not_computed"
-    return Facts(
+    found_facts = Facts(
         unit=[text or units[code] for text, code in zip(found["unit"].to_pylist(), given.rule.tolist(), strict=True)],
         window_start=found["window_start"].combine_chunks(),
         sample_size=found["sample_size"].combine_chunks(),
@@ -81,9 +81,10 @@ def facts_of(given: Alerts, metrics: Metrics) -> Facts:
         reason=reason,
         evidence=[text or "" for text in found["evidence_id"].to_pylist()],
     )
+    return _with_held_gates(found_facts, given)
 
 
-def with_held_gates(facts: Facts, given: Alerts) -> Facts:
+def _with_held_gates(facts: Facts, given: Alerts) -> Facts:
     """Return the facts with the gates of what is only held: an alert may be told only of a session that met its limit.
 
     A value that is back inside its limit is on the safe side of it, so its own gate has nothing to exclude and passes. Its

@@ -19,7 +19,7 @@ from portfolio_platform.monitor.alerts.families import contributions, day_number
 from portfolio_platform.monitor.alerts.grid import KEYS, USED, Metrics
 from portfolio_platform.monitor.alerts.rows import REMEMBERED, alert_rows, asked_of, remembered
 from portfolio_platform.monitor.alerts.states import Sessions, alerts
-from portfolio_platform.monitor.alerts.wording import ENDED, facts_of, with_held_gates
+from portfolio_platform.monitor.alerts.wording import ENDED, facts_of
 from portfolio_platform.monitor.pipeline.contributors import read_sources
 from portfolio_platform.policy.alerts import AlertPolicy, Rule
 from portfolio_platform.policy.assigned import Assigned
@@ -110,7 +110,7 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
     metrics = _metrics(home, names, since, plan.until)
     memory = remembered(_stored(home, plan.first, since), {name: found.before for name, found in sessions.items()})
     found = alerts(metrics, sessions, rules.__getitem__, memory)
-    facts = with_held_gates(facts_of(found, metrics), found)
+    facts = facts_of(found, metrics)
     asked = asked_of(found, facts)
     contributed = contributions(asked, read_sources(home, policies, asked, trail.days, plan.until))
     return {derived.ALERT_STATES: alert_rows(found, facts, contributed, rules.__getitem__)}

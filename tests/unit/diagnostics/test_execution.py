@@ -246,20 +246,6 @@ def test_an_intent_counts_when_it_is_filled_or_a_week_has_gone_by():
     assert day.tolist() == [inputs.UNFILLED_DAYS, 2, inputs.UNFILLED_DAYS]
 
 
-def test_the_regime_is_expected_where_it_has_a_sample_else_all_regimes():
-    rows = [("t", "p", "all", 9, 3.0), ("t", "p", "calm", 4, 1.0), ("t", "p", "wild", 0, 8.0), ("t", "p", "odd", 2, None)]
-    numbers = ("win_rate", "hold_bars_p50", "hold_bars_p90", "mae_r_p50", "mfe_r_p50")
-    listed = [
-        {"template": a, "playbook": b, "regime": c, "n": n, "slippage_bps_p50": s, **dict.fromkeys(numbers)} for a, b, c, n, s in rows
-    ]
-    regimes = pa.chunked_array([["calm", "wild", "odd", None, "calm"]])
-    texts = [pa.chunked_array([["t"] * 5]), pa.chunked_array([["p", "p", "p", "p", "q"]])]
-    norm, known = inputs.norms(*texts, regimes, pa.Table.from_pylist(listed))
-    found = known.of("slippage_bps_p50", norm).tolist()
-    assert found[:4] == [1.0, 3.0, 3.0, 3.0]
-    assert math.isnan(found[4])
-
-
 @pytest.fixture(scope="module")
 def of_sample(sample_home):
     plan = Plan(sample_home.first_day, date(2010, 12, 31), 1, {})

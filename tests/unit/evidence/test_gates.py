@@ -45,7 +45,10 @@ def verdict(metric, value, **given):
         ("stack_ratio", 1.4, {"low": 1.2, "high": 2.9}, True, []),
         ("stack_ratio", 3.4, {"low": 3.1, "size": 29.0}, False, ["29 of 30 observations"]),
         ("slippage_drift", 3.5, {"low": 3.5, "size": 12.0}, True, []),
-        ("drawdown_z", 3.0, {"size": 30.0}, True, []),
+        ("drawdown_z", 3.0, {"size": 30.0, "low": 2.5, "high": 3.5}, True, []),
+        ("drawdown_z", 3.0, {"size": 30.0, "low": 2.4, "high": 3.5}, False, ["the interval 2.4 to 3.5 contains the threshold 2.5"]),
+        ("idle", 0.6, {"size": 5.0, "low": 0.49, "high": 0.7}, False, ["the interval 0.49 to 0.7 contains the threshold 0.5"]),
+        ("template_drift", 0.2, {"size": 120.0, "low": 0.13, "high": 0.3}, True, []),
         ("capital_gate", 40.0, {"size": 40.0}, True, []),
         ("capital_gate", 39.0, {"size": 39.0, "coverage": 0.75}, False, ["39 of 40 observations", "75.0 % of the conditions hold"]),
         ("capital_mean_r", 0.0, {}, False, ["the mean result 0 R is not positive"]),
@@ -81,6 +84,22 @@ def test_the_side_of_a_rule_says_which_end_of_an_interval_counts():
     for high, expected in ((0.19, True), (0.25, False)):
         rows = sample("missed_rate", 0.1, low=0.05, high=high, policy=policy)
         assert judge(rows, gates_by_class(policy))[0].tolist() == [expected]
+
+
+def test_what_tightens_asks_for_less_confidence_than_what_loosens():
+    assert confidence_of(POLICY, "stack_ratio") == confidence_of(POLICY, "drawdown_z") == POLICY.gates.tightening_confidence == 0.90
+    assert confidence_of(POLICY, "idle") == POLICY.gates.loosening_confidence == 0.95
+    off = {name: remedy.model_copy(update={"enabled": False}) for name, remedy in POLICY.recommendations.remedies.items()}
+    policy = POLICY.model_copy(update={"recommendations": POLICY.recommendations.model_copy(update={"remedies": off})})
+    assert confidence_of(policy, "idle") == 0.90
+
+
+def test_every_estimate_that_a_rule_looks_at_has_an_interval_or_is_a_test_itself():
+    """A chance, a signal of a test and the distance of one day estimate nothing that an interval could be of."""
+    tests = {"trades_tail", "trips_tail", "failure_recurrence", "slippage_cusum", "turbulence"}
+    looked_at = {rule.metric for rule in POLICY.alerts.rules.values()}
+    without = {item.name for item in METRICS if item.gate == "estimated" and not (item.low or item.high or item.in_sigma)}
+    assert without & looked_at == tests
 
 
 def test_of_several_rules_the_mildest_threshold_counts_and_a_disabled_rule_does_not():

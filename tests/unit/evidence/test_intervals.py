@@ -10,9 +10,6 @@ from hypothesis import strategies as st
 from portfolio_platform.evidence.intervals import (
     benjamini_hochberg,
     binomial_tail,
-    effective_size,
-    minimum_track_record,
-    probabilistic_sharpe,
     quantile_ranks,
     rate_tail,
     wilson,
@@ -83,24 +80,3 @@ def test_adjusting_never_makes_a_p_value_smaller_and_keeps_the_order(p):
     adjusted = benjamini_hochberg(p)
     assert (adjusted >= np.array(p) - 1e-15).all()
     assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= -1e-15).all()
-
-
-def test_a_radicand_that_is_not_positive_gives_no_probability():
-    # 1 - 3 * 1 + (2 - 1) / 4 < 0
-    assert math.isnan(probabilistic_sharpe(1.0, 0.0, 50, 3.0, 2.0))
-    assert math.isnan(minimum_track_record(1.0, 0.0, 3.0, 2.0))
-
-
-def test_no_track_record_proves_a_ratio_that_does_not_exceed_its_benchmark():
-    assert minimum_track_record(0.1, 0.1, 0.0, 3.0) == math.inf
-
-
-def test_autocorrelation_costs_observations_and_never_gives_any():
-    assert effective_size(100, 0.4) == pytest.approx(100 * 0.6 / 1.4)
-    assert effective_size(100, -0.4) == 100
-
-
-def test_probability_and_track_record_say_the_same():
-    """At exactly the minimum track record the probability is the confidence asked for."""
-    needed = minimum_track_record(0.08, 0.01, -0.5, 6.0, 0.95)
-    assert probabilistic_sharpe(0.08, 0.01, needed, -0.5, 6.0) == pytest.approx(0.95, abs=1e-12)

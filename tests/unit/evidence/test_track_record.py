@@ -30,6 +30,24 @@ def test_a_losing_record_is_never_long_enough():
     assert found.probability[-1] < 0.05
 
 
+def test_probability_and_track_record_say_the_same():
+    """The probability reaches the confidence exactly where the effective observations reach the minimum track record."""
+    returns = np.random.default_rng(8).normal(0.0012, 0.01, 900)
+    found = skill(returns, 0.0, 0.95)
+    known = np.isfinite(found.probability)
+    assert known.sum() > 800
+    assert ((found.probability >= 0.95) == (found.effective >= found.needed))[known].all()
+    assert 0 < (found.probability >= 0.95).sum() < 900
+
+
+def test_autocorrelation_costs_observations_and_never_gives_any():
+    noise = np.random.default_rng(2).normal(0.0, 0.01, 4001)
+    follows, turns = noise[1:] + 0.5 * noise[:-1], noise[1:] - 0.5 * noise[:-1]
+    # lag-1 autocorrelation 0.4: (1 - 0.4) / (1 + 0.4) of them are left
+    assert skill(follows, 0.0, 0.95).effective[-1] == pytest.approx(4000 * 0.6 / 1.4, rel=0.05)
+    assert skill(turns, 0.0, 0.95).effective[-1] == 4000
+
+
 def test_an_empty_record_is_empty():
     assert skill(np.empty(0), 0.0, 0.95).probability.size == 0
 

@@ -16,7 +16,7 @@ from portfolio_platform.lake.facts import PLAYBOOK_EXPECTATIONS
 from portfolio_platform.lake.progress import Plan
 from portfolio_platform.policy.assigned import assigned_policies
 from portfolio_platform.signals import calibration as cal
-from portfolio_platform.signals.calibration_stage import STAGE, compute, expected_of, rows_of
+from portfolio_platform.signals.calibration_stage import STAGE, compute, rows_of
 from portfolio_platform.stage import build_stage
 
 NONE = np.nan
@@ -127,17 +127,6 @@ def expectations(*rows):
     columns = PLAYBOOK_EXPECTATIONS.table.arrow_schema()
     names = ("template", "playbook", "regime", "n", "hold_bars_p50", "hold_bars_p90", "mae_r_p50", "mfe_r_p50")
     return pa.Table.from_pylist([dict.fromkeys(columns.names) | dict(zip(names, row, strict=True)) for row in rows])
-
-
-def test_the_regimes_expectation_counts_where_it_has_a_sample_else_that_of_all():
-    stated = expectations(
-        ("t", "p", "all", 50, 5.0, 9.0, 0.5, 1.0), ("t", "p", "bull", 4, 3.0, None, 0.2, 2.0), ("t", "p", "bear", 0, 1.0, 1.0, 0.1, 9.0)
-    )
-    rows = pa.table({"template": ["t", "t", "t", "t"], "playbook": ["p", "p", "p", None], "regime": ["bull", "bear", None, "bull"]})
-    found = expected_of(rows, stated)
-    assert found[0].tolist()[:3] == [3.0, 5.0, 5.0]
-    assert found[1].tolist()[:3] == [9.0, 9.0, 9.0]  # what the regime's row leaves out is that of all
-    assert np.isnan(found[:, 3]).all()
 
 
 def test_rows_say_why_they_are_null():

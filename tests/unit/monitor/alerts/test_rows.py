@@ -59,6 +59,56 @@ def test_a_metric_without_a_value_holds_the_alert_and_says_so():
     )
 
 
+def test_a_value_that_is_back_inside_is_not_said_to_be_beyond_its_limit():
+    found = rows_of(series([0.9, 0.75]), 1, 2, only(r=rule(leave=0.5))).to_pylist()[-1]
+    assert (found["state"], found["severity"]) == ("firing", "warning")
+    assert found["sentence"] == (
+        "Use of the heat cap of core is 75.0 %, back inside its limit (>= 80.0 %); "
+        "the alert is held until it has been below 40.0 % for 2 sessions."
+    )
+
+
+def test_a_value_that_is_back_inside_critical_alone_says_both():
+    found = rows_of(series([1.1, 0.97]), 1, 2, only(r=rule(leave_sessions=1))).to_pylist()[-1]
+    assert found["severity"] == "critical"
+    assert found["sentence"] == (
+        "core of core at 97.0 % (limit 100.0 %). It is back inside its critical limit (>= 100.0 %), and stays critical until it is below 90.0 %."
+    )
+
+
+def test_a_low_limit_is_left_upward():
+    low = rule(metric="size_multiplier", comparison="<=", warning=0.5, critical=None, leave=0.8, leave_sessions=1)
+    found = rows_of(series([0.4, 0.55], "size_multiplier"), 1, 2, only(r=low)).to_pylist()[-1]
+    assert "back inside its limit (<= 50.0 %); the alert is held until it is above 62.5 %." in found["sentence"]
+
+
+def test_what_is_beyond_its_limit_without_the_company_that_the_rule_asks_for_says_so():
+    both = rule(also=[{"metric": "gross_exposure", "value": 0.5}])
+    metrics = series([0.9, 0.9]) + series([0.6, 0.48], "gross_exposure")
+    found = rows_of(metrics, 1, 2, only(r=both)).to_pylist()[-1]
+    assert found["sentence"].startswith("Use of the heat cap of core is 90.0 %, but what the rule asks for beside it no longer holds")
+
+
+def test_an_alert_whose_gate_failed_is_not_told_when_its_value_gets_better():
+    """Back inside its limit a value has nothing left to prove, so its own gate passes: the alert was told just then."""
+    metrics = [metric_row("core", number, "heat_use", "", value, passed=sure) for number, value, sure in ((1, 0.9, False), (2, 0.75, True))]
+    found = rows_of(metrics, 1, 2, only(r=rule(leave=0.5))).to_pylist()
+    assert [row["pages"] for row in found] == [False, False]
+    assert found[1]["gate_reason"] == "it is held from a session in which its gate failed"
+    again = [*metrics, metric_row("core", 3, "heat_use", "", 0.9, passed=True), metric_row("core", 4, "heat_use", "", 0.75, passed=True)]
+    assert [row["pages"] for row in rows_of(again, 1, 4, only(r=rule(leave=0.5))).to_pylist()] == [False, False, True, True]
+
+
+def test_a_rule_of_a_slow_window_waits_for_a_second_session():
+    slow = only(r=rule(enter_sessions=2))
+    assert len(rows_of(series([0.9, 0.5, 0.9, 0.5]), 1, 4, slow)) == 0
+    found = rows_of(series([0.9, 0.85, 1.1, 0.95, 1.1, 1.1]), 1, 6, slow).to_pylist()
+    assert [row["day"] for row in found] == [day(number) for number in range(2, 7)]
+    # one session beyond critical is not enough either
+    assert [row["transition"] for row in found] == ["fired", "", "", "", "escalated"]
+    assert found[2]["sentence"].startswith("core of core at 95.0 %")
+
+
 def test_an_id_keeps_its_parts_apart_whatever_they_hold():
     assert alert_id("a:b", "r", "BTC/USD", "2010-01-01") == "alert:a%3Ab:r:BTC%2FUSD:2010-01-01"
     assert alert_id("a", "b", "r:BTC", "2010-01-01") != alert_id("a", "b:r", "BTC", "2010-01-01")
@@ -101,14 +151,15 @@ STEPS = st.lists(
 
 
 @settings(max_examples=25)
-@given(STEPS, st.integers(1, 3), st.integers(0, 3))
-def test_days_computed_one_by_one_equal_the_range(steps, leave_sessions, cool_down):
+@given(STEPS, st.integers(1, 3), st.integers(0, 3), st.integers(1, 2), st.sets(st.integers(1, 14)))
+def test_days_computed_one_by_one_equal_the_range(steps, leave_sessions, cool_down, enter_sessions, unsure):
     """Through stored rows: what the next day needs is in them."""
     metrics = series([step[0] for step in steps]) + series([step[2] for step in steps], "gross_exposure")
     for number, step in enumerate(steps, start=1):
         if step[1] != "gone":
-            metrics.append(metric_row("core", number, "symbol_exposure", "AAPL", step[1]))
-    shape = {"leave_sessions": leave_sessions, "cool_down": cool_down}
+            sure = {"passed": False, "reason": "4 of 6 observations"} if number in unsure else {}
+            metrics.append(metric_row("core", number, "symbol_exposure", "AAPL", step[1], **sure))
+    shape = {"leave_sessions": leave_sessions, "cool_down": cool_down, "enter_sessions": enter_sessions}
     policy = only(
         heat=rule(**shape),
         symbol=rule(metric="symbol_exposure", warning=0.3, critical=0.45, also=[{"metric": "gross_exposure", "value": 0.5}], **shape),

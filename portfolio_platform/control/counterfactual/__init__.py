@@ -1,0 +1,1 @@
+"""What other limits would have made of the intents and fills of the past. First-order: the market does not answer, and it says so."""
