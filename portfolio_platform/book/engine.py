@@ -4,6 +4,9 @@ SQLite: the driver's own transactions are off. Every transaction of the writer b
 it waits for its turn at the start and never fails half way; the reader opens the file read-only and sees one
 snapshot per transaction. Postgres: the writer takes an advisory lock before it appends (`take_log_lock`), the reader
 is a read-only REPEATABLE READ transaction.
+
+A SQLite file that is deleted or replaced while it is open would go on taking writes that nobody sees again. So a connection
+remembers which file it opened: one whose file is gone is not used again, and does not commit.
 """
 
 import sqlite3
@@ -15,7 +18,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from portfolio_platform.book.location import Location, locate
@@ -103,9 +106,40 @@ def _sqlite_engine(location: Location, mode: str, wait_seconds: float) -> Engine
     def begin_transaction(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
+    def check_out(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _proxy: object) -> None:
+        if not _is_there(connection, location):
+            raise DisconnectionError  # the pool opens another one, and says what stands in the way
+
+    def before_commit(connection: Connection) -> None:
+        if not _is_there(connection.connection.driver_connection, location):
+            raise StoreProblem(f"{location.name}: was moved or deleted while it was written to; nothing of this was recorded")
+
     _translate_errors(engine, location)
     event.listen(engine, "begin", begin_transaction)
+    event.listen(engine, "checkout", check_out)
+    if mode != "ro":
+        event.listen(engine, "commit", before_commit)
     return engine
+
+
+class _OpenedFile(sqlite3.Connection):
+    """A connection that knows which file it opened: device and number of its inode."""
+
+    file: tuple[int, int] | None = None
+
+
+def _file_of(location: Location) -> tuple[int, int] | None:
+    assert location.path is not None
+    try:
+        found = location.path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _is_there(connection: object, location: Location) -> bool:
+    """Say whether the file that a connection opened is still the one with the book's name."""
+    return not isinstance(connection, _OpenedFile) or connection.file == _file_of(location)
 
 
 def _sqlite_opener(location: Location, mode: str, wait_seconds: float) -> Callable[[], sqlite3.Connection]:
@@ -117,6 +151,7 @@ def _sqlite_opener(location: Location, mode: str, wait_seconds: float) -> Callab
             timeout=wait_seconds,
             isolation_level=None,
             check_same_thread=False,
+            factory=_OpenedFile,
         )
         try:
             if mode == "ro":
@@ -125,6 +160,7 @@ def _sqlite_opener(location: Location, mode: str, wait_seconds: float) -> Callab
                 _write_ahead(connection, wait_seconds)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.file = _file_of(location)
         except BaseException:
             connection.close()
             raise

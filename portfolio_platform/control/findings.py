@@ -33,7 +33,7 @@ def of_fill(state: ControlState, event: FillRecorded) -> list[Noticed]:
 
 def of_facts(state: ControlState, event: FactsStated) -> list[Noticed]:
     """Return the positions whose quantity in a session's facts is not what the fills up to its end add up to."""
-    if event.facts.at < state.since or not state.terms.facts.at:
+    if event.facts.at < state.since or not state.terms.facts.at or event.facts.at < state.terms.facts.at:
         return []
     known = dict(state.positions)
     link = state.recent

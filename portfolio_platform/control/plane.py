@@ -6,6 +6,7 @@ that a call reads just what others wrote since.
 """
 
 import hashlib
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -47,13 +48,14 @@ NOTHING_KNOWN = Known({}, {})
 
 
 class ControlPlane:
-    """The authority for shared limits of every portfolio in one book. A process that forks makes a new one in the child."""
+    """The authority for shared limits of every portfolio in one book. Threads may share it; a process that forks makes a new one."""
 
     def __init__(self, book: Book, clock: Clock) -> None:
         """Use a book and a clock; nothing is read before the first call."""
         self._book = book
         self._clock = clock
         self._states: dict[str, ControlState] = {}
+        self._turn = threading.RLock()
 
     def open_portfolio(
         self, portfolio: str, policy: Limits, *, currency: str = "USD", live: bool = False, since: int | None = None
@@ -204,19 +206,20 @@ class ControlPlane:
 
     def get_portfolio_state(self, portfolio: str) -> ControlState:
         """Return the state as the book has it; nothing is written, so what is over on the clock is still in it."""
-        with self._book.reading() as connection:
+        with self._turn, self._book.reading() as connection:
             return self._caught_up(connection, portfolio)
 
     @contextmanager
     def _working(self, portfolio: str) -> Iterator[tuple[Batch, Connection]]:
         """Hand out a batch on the newest state; commit what was put, and only then take the new state over."""
-        with self._book.writing() as connection:
-            take_log_lock(connection)
-            state = self._caught_up(connection, portfolio)
-            batch = Batch(state, nanoseconds(self._clock.now()))
-            yield batch, connection
-            append(connection, batch.pending, recorded_at=self._clock.now())
-        self._states[portfolio] = batch.state
+        with self._turn:
+            with self._book.writing() as connection:
+                take_log_lock(connection)
+                state = self._caught_up(connection, portfolio)
+                batch = Batch(state, nanoseconds(self._clock.now()))
+                yield batch, connection
+                append(connection, batch.pending, recorded_at=self._clock.now())
+            self._states[portfolio] = batch.state
 
     def _caught_up(self, connection: Connection, portfolio: str) -> ControlState:
         state = self._states.get(portfolio) or ControlState(portfolio)

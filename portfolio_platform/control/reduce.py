@@ -62,7 +62,12 @@ def _policy(state: ControlState, event: PolicyAdopted) -> ControlState:
 
 
 def _facts(state: ControlState, event: FactsStated) -> ControlState:
-    """Take a session's positions, risks and buckets over; fills after its end are laid on top of them again."""
+    """Take a session's positions, risks and buckets over; fills after its end are laid on top of them again.
+
+    An older session that is restated is in the log, and moves nothing: the newest one's facts rest on it already.
+    """
+    if event.facts.at < state.terms.facts.at:
+        return state
     positions = {
         (one.strategy, one.symbol): Position(one.quantity, one.risk, one.exposure, one.template, one.playbook) for one in event.positions
     }

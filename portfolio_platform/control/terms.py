@@ -115,7 +115,10 @@ class Order(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a session's facts say of the portfolio as a whole: equity and gross exposure in minor units, regime, as-of time."""
+    """What a session's facts say of the portfolio as a whole: equity and gross exposure in minor units, regime, as-of time.
+
+    ``content`` is the hash of all that was stated, by which the same statement is known again; the shell fills it in.
+    """
 
     equity: int = 0
     gross: int = 0
@@ -125,6 +128,7 @@ class Facts(NamedTuple):
     at: int = 0
     session: int = 0
     day: str = ""
+    content: str = ""
 
 
 class Cap(NamedTuple):

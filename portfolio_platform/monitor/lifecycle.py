@@ -232,6 +232,7 @@ def _decide(home: Home, identity: str, word: Word, terms_version: TermsVersion) 
         word = replace(word, by=require_name(word.by), reason=word.reason.strip())
         if not word.reason:
             raise WrongUse("a decision wants a reason; say why")
+    word = replace(word, by=word.by.strip())
     if word.by.startswith(RULE):
         raise WrongUse(f"{word.by!r} is how a rule signs; give your own name")
     policies, now = assigned_policies(home), home.clock.now()

@@ -9,12 +9,12 @@ import pytest
 
 from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
-from portfolio_platform.monitor.alerts.review import NEEDED, by_month
-from tests.e2e.incidents import BEGIN, DRAWDOWN, END, INCIDENTS, Incident, firing, is_noise, outside, section, stacked, told
+from portfolio_platform.monitor.alerts.review import NEEDED
+from tests.e2e.incidents import BEGIN, DRAWDOWN, END, INCIDENTS, Incident, firing, is_noise, noisy_alerts, outside, section, stacked, told
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "alerts.md"
 MONTHS = 48
-FEWEST_DAYS = {"rejections": 15, "churny quarter": 10, "slippage drift": 40, "template drift": 40}
+FEWEST_DAYS = {"rejections": 15, "churny quarter": 10, "slippage drift": 40, "template drift": 20}
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,9 @@ def test_hardly_anything_else_is_told(sample_home: Home) -> None:
     for portfolio in ("core", "macro"):
         mine = [message for message in rest if message.portfolio == portfolio]
         noise = [message for message in mine if is_noise(message)]
-        assert len(mine) / MONTHS <= 1.25
-        assert len(noise) / MONTHS <= 0.6
-        assert max(by_month(noise).values()) <= 2
+        assert len(mine) / MONTHS <= 0.9
+        assert len(noise) / MONTHS <= 0.3
+        assert max(noisy_alerts(noise).values()) == 1
 
 
 def test_the_document_says_what_the_data_say(sample_home: Home) -> None:

@@ -23,7 +23,7 @@ Float64 = npt.NDArray[np.float64]
 # fewer sessions a symbol than this, and a covariance matrix says more about its own noise than about a day
 SESSIONS_A_SYMBOL = 3
 SMALLEST_PIVOT = 1e-9
-FEW = 16  # sessions whose matrices stay near the processor together
+FEW = 100  # sessions whose matrices stay near the processor together
 FOUND, NO_SESSION, SHORT, MANY_SYMBOLS, SINGULAR = range(5)
 TURBULENCE_REASONS = ("", "no_common_session", "short_history", "many_symbols", "singular")
 

@@ -36,7 +36,11 @@ def test_fewer_than_two_blocks_have_no_error_and_a_constant_one_of_nothing():
 @given(st.lists(st.tuples(st.floats(-1.0, 1.0), st.booleans()), max_size=30), st.integers(1, 6))
 def test_the_spread_is_that_of_the_observed_blocks_taken_one_by_one(rows, block):
     values, observed = [row[0] for row in rows], [row[1] for row in rows]
-    found = of_range(values, block, observed) if rows else block_spread(np.empty((0, 1)), np.empty(0, bool), np.array([0]), np.array([0]), block)
+    found = (
+        of_range(values, block, observed)
+        if rows
+        else block_spread(np.empty((0, 1)), np.empty(0, bool), np.array([0]), np.array([0]), block)
+    )
     kept = [value for value, seen in rows if seen]
     assert found.blocks[0] == len(kept) / block
     if len(kept) < block:

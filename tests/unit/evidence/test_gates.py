@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portfolio_platform.evidence.catalogue import BY_NAME, GATE_METRICS, METRICS
-from portfolio_platform.evidence.gates import Sample, gates_by_class, judge, required_of, threshold_of
+from portfolio_platform.evidence.gates import Sample, confidence_of, gates_by_class, judge, required_of, threshold_of
 from portfolio_platform.evidence.metric import COLUMN, WHOLE
 from portfolio_platform.lake.derived import DERIVED
 from portfolio_platform.policy.alerts import Rule

@@ -12,6 +12,7 @@ from portfolio_platform.evidence.catalogue import BY_NAME
 from portfolio_platform.evidence.ids import evidence_id, parse_evidence_id
 from portfolio_platform.evidence.observations import Sessions, Source, Words, observe
 from portfolio_platform.evidence.reading import read_evidence
+from portfolio_platform.evidence.scale import with_sigma_interval
 from portfolio_platform.evidence.verdicts import join, table_rows
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.progress import Plan
@@ -64,6 +65,32 @@ def test_rows_come_sorted_with_the_id_that_the_one_function_for_ids_would_write(
         (DAYS[1], "b/1", "Z Y"),
     ]
     assert found[2]["evidence_id"] == evidence_id(derived.SYMBOL_CHURN, "b/1", DAYS[1], "churn", "Z Y")
+
+
+def test_the_window_of_a_drawdown_begins_at_its_high_water_mark():
+    under = [0, 1, 2, 0]
+    given = [
+        {"day": day, "portfolio": "a", "drawdown": 0.02 * deep, "under_water_days": deep, "reason": ""}
+        for day, deep in zip(DAYS, under, strict=True)
+    ]
+    found = rows_of("drawdown", columns(given), book())
+    assert [row["window_start"] for row in found] == [DAYS[0], DAYS[0], DAYS[0], DAYS[3]]
+    # where the start of 1 is the mark, there is no session before the first
+    given[0] |= {"under_water_days": 1}
+    assert rows_of("drawdown", columns(given[:1]), book())[0]["window_start"] == DAYS[0]
+
+
+def test_a_speed_in_sigma_has_the_interval_of_its_sigma():
+    given = [{"day": DAYS[3], "portfolio": "a", "z_5": 3.0, "returns_seen": 400, "reason": ""}]
+    size = len(given)
+    data = {name: columns(given).get(name, [None] * size) for name in derived.DRAWDOWN_STATE.column_names}
+    rows = pa.table({field.name: pa.array(data[field.name], field.type) for field in derived.DRAWDOWN_STATE.arrow_schema()})
+    sessions, words, policies = book(), Words(), Assigned(Policy())
+    seen = observe(BY_NAME["drawdown_z"], Source.of(rows, sessions, words), sessions, words, {})
+    found = table_rows(join([with_sigma_interval(seen, sessions, policies.of)]), sessions, words, policies.of).to_pylist()[0]
+    # chi-squared of 32.33 degrees of freedom: 22.60 at 10 %, 42.97 at 90 %
+    assert (found["low"], found["high"]) == (pytest.approx(2.51, abs=0.01), pytest.approx(3.46, abs=0.01))
+    assert (found["threshold"], found["passed"]) == (2.5, True)
 
 
 def test_a_short_sample_says_what_is_missing_and_for_how_long():

@@ -1,6 +1,5 @@
 """Builds under policies in time: each day by the policy then in force, and what a change of policies builds again."""
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from portfolio_platform.policy.model import Policy
 from portfolio_platform.policy.timeline import NoPolicyInForce
 from portfolio_platform.stage import plan_stage
 from portfolio_platform.stages import BY_NAME, STAGES
-from tests.unit.explain.conftest import weekday
+from tests.conftest import copied
+from tests.unit.explain.conftest import small_ledger, weekday
 
 FIRST, LAST = weekday(0), weekday(29)
 TIGHT = """version = 2
@@ -75,9 +75,9 @@ def assert_same(one: Home, other: Home, until: date | None = None) -> None:
 
 
 @pytest.fixture(scope="module")
-def changed(ledger: Home, tmp_path_factory: pytest.TempPathFactory, copy_home: Callable[[Home, Path], Home]) -> Home:
+def changed(ledger: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The small ledger with a tight version from its sixteenth session on, everything built in one go from the first day."""
-    home = copy_home(ledger, tmp_path_factory.mktemp("changed") / "home")
+    home = copied(ledger, tmp_path_factory.mktemp("changed") / "home")
     from_on(home, weekday(15))
     build_all(home, restate_from=FIRST)
     return home
@@ -91,34 +91,19 @@ def test_each_day_is_judged_by_the_policy_then_in_force(changed: Home, ledger: H
     assert repr(rows(changed, derived.ALERT_STATES).to_pylist()) != repr(rows(ledger, derived.ALERT_STATES).to_pylist())
 
 
-def test_a_range_across_a_change_is_what_its_days_one_after_another_are(changed: Home, ledger: Home, tmp_path: Path, copy_home) -> None:
-    """Under one ledger, every stage is built day by day around the change, and in strides before and after it."""
-    chained = copy_home(ledger, tmp_path / "chained")
+@pytest.mark.parametrize("ends", [(6, 13, 14, 15, 16, 22, 29), (17, 29)])
+def test_a_range_across_a_change_is_what_its_days_one_after_another_are(changed: Home, tmp_path: Path, ends: tuple[int, ...]) -> None:
+    """Built from nothing day by day around the change, and in strides before, after and across it."""
+    chained = Home(tmp_path / "chained")
+    chained.create()
+    chained.pin_clock(LAST)
+    small_ledger(chained, tmp_path / "files")
     from_on(chained, weekday(15))
-    ends = [weekday(number) for number in (6, 13, 14, 15, 16, 22, 29)]
     for end in ends:
-        chained.pin_clock(end)
-        build_all(chained, restate_from=FIRST if end == ends[0] else None)
-        if end == ends[0]:
-            forget_after(chained, end)
+        chained.pin_clock(weekday(end))
+        build_all(chained)
     assert not is_behind(chained)
     assert_same(chained, changed)
-
-
-def forget_after(home: Home, end: date) -> None:
-    """Make a home one that was built up to a day only."""
-    from dataclasses import replace
-
-    from portfolio_platform.lake.progress import read_progress, write_progress
-
-    for name in ("ledger", *BY_NAME):
-        done = read_progress(home.lake, name)
-        assert done is not None
-        write_progress(home.lake, replace(done, built_until=end))
-    with home.lake.writing():
-        for table in (*STORED, *derived.LEDGER, *derived.STATE):
-            if "day" in table.column_names and table.name != derived.PROGRESS.name and home.lake.version(table) is not None:
-                home.lake.replace_from(table, end + timedelta(days=1), table.arrow_schema().empty_table())
 
 
 def test_a_version_that_is_added_builds_again_from_its_first_day_on_and_nothing_before(small: Home, changed: Home) -> None:

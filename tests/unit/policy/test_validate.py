@@ -103,6 +103,10 @@ def test_a_policy_is_found_by_name_day_label_file_and_hash(home: Home, tmp_path:
     own = home.policy().hash
     texts = ("default", "default@2010-05-31", "default@summer", "default@summer.toml", str(outside), kept[:8], own[:10], "shipped")
     assert [find_policy(home, text).policy.version for text in texts] == [2, 1, 2, 2, 3, 3, 2, 1]
-    for text, said in (("tight", "names no policy; give one of default, shipped"), ("0" * 12, "no policy with a hash"), ("default@x", "no day")):
+    for text, said in (
+        ("tight", "names no policy; give one of default, shipped"),
+        ("0" * 12, "no policy with a hash"),
+        ("default@x", "no day"),
+    ):
         with pytest.raises(WrongUse, match=said):
             find_policy(home, text)
