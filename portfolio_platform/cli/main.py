@@ -2,7 +2,19 @@
 
 import typer
 
-from portfolio_platform.cli import alerts, data, explain, operators, platform, policy, recommendations, reflections, reports, upkeep
+from portfolio_platform.cli import (
+    alerts,
+    control_orders,
+    data,
+    explain,
+    operators,
+    platform,
+    policy,
+    recommendations,
+    reflections,
+    reports,
+    upkeep,
+)
 from portfolio_platform.version import __version__
 
 app = typer.Typer(
@@ -42,6 +54,8 @@ app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(recommendations.recommendations, name="recommendations")
 app.add_typer(operators.operators, name="operators")
 app.add_typer(policy.policy, name="policy")
+app.add_typer(control.control, name="control")
+assert control_orders, "its commands add themselves to `portfolio control`"
 app.command("annotate")(alerts.annotate)
 app.command("why")(explain.why)
 app.command("verify")(explain.verify)

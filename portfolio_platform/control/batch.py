@@ -1,6 +1,6 @@
 """One transaction's work on a portfolio: commands become events, each applied at once, and at the end symbols are told. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from portfolio_platform.book.events import NewEvent
@@ -21,7 +21,7 @@ from portfolio_platform.control.events import (
 )
 from portfolio_platform.control.log import new_event
 from portfolio_platform.control.model import AllocationDecision, Answer, Envelope, PortfolioIntent
-from portfolio_platform.control.reduce import apply
+from portfolio_platform.control.reduce import apply, remaining
 from portfolio_platform.control.rules import decide
 from portfolio_platform.control.state import ControlState, Fill
 from portfolio_platform.control.terms import Limits
@@ -55,13 +55,15 @@ class Batch:
         self._touched: set[str] = set()
         self._decided: dict[str, AllocationDecided] = {}
         self._filled: dict[str, Fill] = {}
+        self._stated: set[str] = set()
         self._expire()
 
     def put(self, event: Event, key: str = "") -> None:
         """Apply an event and have it written; without a key, its place in the stream is its identity."""
         name = key or f"{stream_of(self.state.portfolio)}#{self.state.version + 1}"
-        self.pending.append(new_event(self.state.portfolio, event, name))
-        self.state = apply(self.state, event)
+        before = self.state
+        self.state = apply(before, event)
+        self.pending.append(new_event(before.portfolio, event, name, remaining(before, self.state, event)))
 
     def decide(self, intent: PortfolioIntent, known: Known) -> tuple[AllocationDecision, bool]:
         """Answer an intent; one that was answered before gets that answer, and the same id with other content is refused."""
@@ -115,6 +117,25 @@ class Batch:
         self.put(event, key)
         for one in noticed:
             self.put(one)
+
+    def stated(self, one: FactsStated, content: str, known: Collection[str]) -> bool:
+        """Take a session's facts over unless they stand already; say whether they were new.
+
+        Args:
+            one: what is stated.
+            content: the hash of it.
+            known: the keys of facts that the log has. The newest session may return to what it was once before: that is news.
+        """
+        now, key = self.state.terms.facts, facts_key(self.state.portfolio, one.facts.day, content)
+        if (now.day, now.content) == (one.facts.day, content):
+            return False
+        if key in known or key in self._stated:
+            if one.facts.at < now.at:
+                return False
+            key = f"{key}/{self.state.version + 1}"
+        self._stated.add(key)
+        self.facts(one._replace(at=self.now, facts=one.facts._replace(content=content)), key)
+        return True
 
     def tell(self, *, everybody: bool = False, reason: str = "") -> list[Envelope]:
         """Issue the envelopes that are due: all symbols where something shared changed, those that were touched where not."""
@@ -172,6 +193,11 @@ def conflict_key(portfolio: str, intent: PortfolioIntent) -> str:
 def fill_key(portfolio: str, fill: Fill) -> str:
     """Return the identity of a fill in the log."""
     return f"fill/{stream_of(portfolio, fill.execution_id)}"
+
+
+def facts_key(portfolio: str, day: str, content: str) -> str:
+    """Return the identity of what was stated of a session."""
+    return f"facts/{stream_of(portfolio)}/{day}/{content}"
 
 
 def keys_of(portfolio: str, intents: Iterable[PortfolioIntent], fills: Iterable[Fill]) -> list[str]:

@@ -42,9 +42,12 @@ def opened_portfolios(connection: Connection) -> list[str]:
     return sorted({_name(orjson.loads(content)["stream"]) for (content,) in connection.execute(query)})
 
 
-def new_event(portfolio: str, event: Event, key: str) -> NewEvent:
-    """Return an event as the log takes it."""
-    return NewEvent(stream_of(portfolio), NAMES[type(event)], encode(event), key)
+def new_event(portfolio: str, event: Event, key: str, left: Mapping[str, int] | None = None) -> NewEvent:
+    """Return an event as the log takes it; ``left`` says what it leaves of reservations, for those who read the log alone."""
+    data = encode(event)
+    if left:
+        data["left"] = dict(left)
+    return NewEvent(stream_of(portfolio), NAMES[type(event)], data, key)
 
 
 def stored_event(stored: StoredEvent) -> Event:

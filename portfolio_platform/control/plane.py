@@ -8,7 +8,7 @@ that a call reads just what others wrote since.
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
@@ -19,7 +19,7 @@ from portfolio_platform.book.store import Book
 from portfolio_platform.canonical import canonical_bytes
 from portfolio_platform.clock import Clock
 from portfolio_platform.control import log
-from portfolio_platform.control.batch import Batch, Known, keys_of, policy_changed
+from portfolio_platform.control.batch import Batch, Known, facts_key, keys_of, policy_changed
 from portfolio_platform.control.events import (
     AllocationDecided,
     FactsStated,
@@ -126,18 +126,38 @@ class ControlPlane:
             return new
 
     def state_facts(self, portfolio: str, sessions: Iterable[FactsStated]) -> int:
-        """Take sessions' facts over, in their order; return how many were new. The same session with other facts is new."""
+        """Take sessions' facts over, in their order; return how many were new. The same session with other facts is new.
+
+        An older session than the newest is recorded and changes nothing.
+        """
+        return self.take_in(portfolio, list(sessions))[1]
+
+    def take_in(self, portfolio: str, entries: Sequence[Fill | FactsStated], *, tell: bool = True) -> tuple[int, int]:
+        """Record fills and sessions' facts in their order, in one transaction; return how many of each were new.
+
+        Args:
+            portfolio: whose.
+            entries: what happened, in the order of time.
+            tell: whether symbols are told at the end; a long history tells them once, after its last batch.
+        """
         with self._working(portfolio) as (batch, connection):
-            keyed = []
-            for one in sessions:
-                said = canonical_bytes(encode(one._replace(at=0)), floats=False)
-                keyed.append((f"facts/{stream_of(portfolio)}/{one.facts.day}/{hashlib.sha256(said).hexdigest()[:32]}", one))
-            known = by_keys(connection, [key for key, _ in keyed])
-            new = [(key, one) for key, one in keyed if key not in known]
-            for key, one in new:
-                batch.facts(one._replace(at=batch.now), key)
-            batch.tell()
-            return len(new)
+            hashed = {place: _content_of(one) for place, one in enumerate(entries) if isinstance(one, FactsStated)}
+            known = _known(connection, portfolio, (), [one for one in entries if isinstance(one, Fill)])
+            days = {place: one.facts.day for place, one in enumerate(entries) if isinstance(one, FactsStated)}
+            said = by_keys(connection, [facts_key(portfolio, days[place], content) for place, content in hashed.items()])
+            fills = sessions = 0
+            for place, one in enumerate(entries):
+                if isinstance(one, FactsStated):
+                    sessions += batch.stated(one, hashed[place], said)
+                else:
+                    fills += batch.fill(one, known)
+            if tell:
+                batch.tell()
+            return fills, sessions
+
+    def working(self, portfolio: str) -> AbstractContextManager[tuple[Batch, Connection]]:
+        """Hand out a batch and its transaction, for work whose own rows belong into it; committed at the end, or not at all."""
+        return self._working(portfolio)
 
     def state_instruments(self, portfolio: str, instruments: Mapping[str, Instrument]) -> bool:
         """Make symbols and their groups known; say whether anything changed."""
@@ -232,6 +252,12 @@ class ControlPlane:
 def _portfolio_of(intent: PortfolioIntent | Mapping[str, Any]) -> str:
     named = intent.portfolio if isinstance(intent, PortfolioIntent) else intent.get("portfolio")
     return named if isinstance(named, str) else ""
+
+
+def _content_of(one: FactsStated) -> str:
+    """Return the hash of what is stated of a session; when it is stated is no part of it."""
+    said = canonical_bytes(encode(one._replace(at=0, facts=one.facts._replace(content=""))), floats=False)
+    return hashlib.sha256(said).hexdigest()[:32]
 
 
 def _known(connection: Connection, portfolio: str, intents: Sequence[PortfolioIntent], fills: Sequence[Fill]) -> Known:

@@ -42,6 +42,24 @@ def apply(state: ControlState, event: Event) -> ControlState:
     return after._replace(version=state.version + 1, now=at if at > state.now else state.now)
 
 
+def remaining(before: ControlState, after: ControlState, event: Event) -> dict[str, int]:
+    """Return what a decision or a fill leaves of reservations where that is not what was granted, by intent id; 0 of one that is over.
+
+    It follows from the events; the log holds it beside them, so that what was reserved can be read without replaying positions.
+    """
+    if type(event) is AllocationDecided:
+        made = after.reservations.get(event.intent.intent_id)
+        return {event.intent.intent_id: made.remaining} if made is not None and made.remaining != event.decision.approved_risk else {}
+    if type(event) is not FillRecorded or before.reservations is after.reservations:
+        return {}
+    found = {}
+    for name, one in before.reservations.items():
+        left = after.reservations.get(name)
+        if left is not one:
+            found[name] = 0 if left is None else left.remaining
+    return found
+
+
 def replay(state: ControlState, events: Iterable[Event]) -> ControlState:
     """Return the state after all of the events."""
     for event in events:

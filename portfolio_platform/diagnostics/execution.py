@@ -37,6 +37,7 @@ class Measure:
         worse: 1 where more is worse, -1 where less is.
         two_sided: whether a distance to either side is drift.
         is_rate: whether observations are successes (1) and failures (0), and the realised figure is their share.
+        of_trips: whether they are of round trips; else of orders or intents.
     """
 
     name: str
@@ -44,13 +45,22 @@ class Measure:
     worse: int
     two_sided: bool = False
     is_rate: bool = False
+    of_trips: bool = False
+
+    def window(self, policy: ExecutionPolicy) -> int:
+        """Return how many observations the median, its interval and the drift look at."""
+        return policy.trip_window if self.of_trips else policy.slippage_window
+
+    def reach(self, policy: ExecutionPolicy, window: int) -> int:
+        """Return how many observations a window of so many needs in all: the 90th percentile needs more than a median."""
+        return window if self.is_rate else max(window, policy.p90_minimum)
 
 
 SLIPPAGE = Measure("slippage", "bps", 1)
-HOLDING_TIME = Measure("holding_time", "bars", 1, two_sided=True)
-MAE = Measure("mae", "R", 1)
-MFE = Measure("mfe", "R", -1)
-WIN_RATE = Measure("win_rate", "fraction", -1, is_rate=True)
+HOLDING_TIME = Measure("holding_time", "bars", 1, two_sided=True, of_trips=True)
+MAE = Measure("mae", "R", 1, of_trips=True)
+MFE = Measure("mfe", "R", -1, of_trips=True)
+WIN_RATE = Measure("win_rate", "fraction", -1, is_rate=True, of_trips=True)
 FILL_RATIO = Measure("fill_ratio", "fraction", -1)
 FILL_TIME = Measure("fill_time", "s", 1)
 
@@ -121,11 +131,14 @@ def profile(
     ``group`` and ``day`` are of one shape, any order. Days before the carried state are not to be asked for. The expectation
     of a window is the mean of what is expected of its observations; of a group that is ``pooled`` from several playbooks
     the median of these, for the mean of medians of unlike playbooks is far from the median of them all.
+
+    The 90th percentile, and what is expected of it, are over the last ``policy.p90_minimum`` observations where ``window`` is
+    shorter: fewer cannot bound it (order statistics at 95 % need 36), and the percentile of a shorter window would never be known.
     """
     bounds = np.searchsorted(given.group, np.arange(carried.day.size + 1))
     ends, query, which = _window_ends(given, bounds, group, day)
     owner = given.group[ends - 1]
-    within = Windows(np.maximum(ends - window, bounds[owner]), ends, window)
+    within, wider = (Windows(np.maximum(ends - size, bounds[owner]), ends, size) for size in (window, measure.reach(policy, window)))
     of_medians = pooled[owner] & (not measure.is_rate)
     expected = within.mean(given.expected)
     expected[of_medians] = within.at(of_medians).median(given.expected)
@@ -137,8 +150,8 @@ def profile(
         realised=realised,
         low=low,
         high=high,
-        p90=np.full(ends.size, np.nan) if measure.is_rate else _upper(given.value, within, policy.p90_minimum),
-        expected_p90=np.where(of_medians, np.nan, within.mean(given.expected_p90)),
+        p90=np.full(ends.size, np.nan) if measure.is_rate else _upper(given.value, wider, policy.p90_minimum),
+        expected_p90=np.where(of_medians, np.nan, wider.mean(given.expected_p90)),
         drift=_drift(measure, expected, low, high),
         cusum=cusum,
         signal=signal,

@@ -161,8 +161,8 @@ def position_risks(held: Holdings, sigma: Float64, terms: Terms) -> Risks:
     method, status = np.empty(size, np.int64), np.empty(size, np.int64)
     imputed, beyond = np.empty(size, np.bool_), np.empty(size, np.bool_)
     figures = (held.sign, held.units, held.mark, held.average_cost, held.stop, held.exposure, held.stale)
-    of_policy = [np.broadcast_to(term, size) for term in (terms.sigmas, terms.exit_cost, terms.hold_days)]
-    _risks(*figures, sigma, *of_policy, risk, capital, cost, method, imputed, beyond, status)
+    sigmas, exit_cost, hold_days = (np.broadcast_to(term, size) for term in (terms.sigmas, terms.exit_cost, terms.hold_days))
+    _risks(*figures, sigma, sigmas, exit_cost, hold_days, risk, capital, cost, method, imputed, beyond, status)
     return Risks(risk, capital, cost, method, imputed, beyond, status)
 
 

@@ -76,9 +76,7 @@ def _reach_of(
 
 
 @njit(cache=True)
-def _widest(
-    start: Int64, day: Int64, ratio: Float64, limit: float, counted: Int64, wide: Int64
-) -> None:  # pragma: no cover - compiled
+def _widest(start: Int64, day: Int64, ratio: Float64, limit: float, counted: Int64, wide: Int64) -> None:  # pragma: no cover - compiled
     """Count by day the symbols with a known ratio, and those whose widest bar reached a limit; a symbol counts once a day."""
     for symbol in range(start.size - 1):
         most = 0.0

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.evidence.catalogue import BY_NAME
 from portfolio_platform.evidence.ids import identity_column, row_id
-from portfolio_platform.explain import alerts, recommendations, reports, tables
+from portfolio_platform.explain import alerts, decisions, recommendations, reports, tables
 from portfolio_platform.explain.book import remarks
 from portfolio_platform.explain.cells import EXPLAINERS, cell, whole
 from portfolio_platform.explain.resolve import at_evidence_id
@@ -33,7 +33,7 @@ METHODS = ("fifo/", "flat_to_flat/")
 LOOKS = (
     "an alert (alert:core:heat::2010-12-21), a recommendation (recommendation:core:2010-12-31), a report "
     "(report:daily:core:2010-12-31:r1, or: report core 2010-12-31), a metric (heat core 2010-12-31), a number "
-    "(portfolio_equity/core/2010-12-31/equity), or the id of a fill, signal, intent or round trip"
+    "(portfolio_equity/core/2010-12-31/equity), a decision (decision:core:<intent id>), or the id of a fill, signal, intent or round trip"
 )
 """How ids look, for those who wrote something else."""
 assert tables and EXPLAINERS, "the tables declare themselves when they are imported"
@@ -68,6 +68,8 @@ def found(of: Sources, text: str, portfolio: str | None = None, day: date | None
         return recommendations.recommendation(of, text)
     if text.startswith(reports.PREFIX):
         return _report(of, text)
+    if text.startswith(decisions.PREFIX):
+        return decisions.decision(of, text.removeprefix(decisions.PREFIX))
     if is_metric(text):
         return metric(of, text, portfolio, day)
     if text.split("/", 1)[0] in TABLES and "/" in text:

@@ -8,6 +8,7 @@ from portfolio_platform.render import formats, words
 from portfolio_platform.render.blocks import Block, Cell, Grid, columns, name_cell, number_cell, source
 from portfolio_platform.render.exposure_sections import diagnostic, known, listed, said
 from portfolio_platform.render.text import one_line
+from portfolio_platform.signals.expectations import EXCURSIONS, NOT_ALIKE
 
 PERCENT, MONEY = formats.PERCENT, formats.MONEY
 MEASURES = {
@@ -122,7 +123,8 @@ def execution(report: PortfolioMonitorReport) -> Block:
     )
     heads = columns("<Measure", "<Playbook", "Realised", "Interval, 95 %", "Expected", "~Beyond by", "n", "~CUSUM", "<Says")
     total = f" {len(rows):,} of {held.total:,}." if held is not None and held.total > len(rows) else ""
-    caption = f"Median (rate where the measure is one) of the newest trades, with its interval.{total}"
+    alike = f" {NOT_ALIKE.capitalize()}." if any(row.get("measure") in EXCURSIONS for row in rows) else ""
+    caption = f"Median (rate where the measure is one) of the newest trades, with its interval.{total}{alike}"
     return Block("execution", "Execution against expectation", (lead,), (), (Grid(caption, heads, cells),), wide=True)
 
 

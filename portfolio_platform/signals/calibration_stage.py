@@ -49,7 +49,7 @@ def rows_of(sessions: pa.Table, signals: pa.Table, expectations: pa.Table, first
     signals = signals.filter(pc.field("portfolio").isin(of) & pc.is_valid(pc.field("confidence")) & pc.is_valid(pc.field("r_achieved")))
     signals = signals.sort_by([("portfolio", "ascending"), ("outcome_day", "ascending"), ("signal_id", "ascending")]).combine_chunks()
     figures = {name: _numbers(signals[name]) for name in FIGURES}
-    norm, expected = norms(*(signals[name] for name in KEY), expectations)
+    norm, expected = norms(signals["template"], signals["playbook"], signals["regime"], expectations)
     given = calibration.Resolved(
         np.asarray(pc.index_in(signals["portfolio"], of).to_numpy(), np.int64),
         _days(signals["outcome_day"]),

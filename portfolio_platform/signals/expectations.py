@@ -18,6 +18,9 @@ Int64 = npt.NDArray[np.int64]
 ALL = "all"
 EXPECTED = ("win_rate", "hold_bars_p50", "hold_bars_p90", "mae_r_p50", "mfe_r_p50", "slippage_bps_p50")
 """Columns that something is compared with."""
+EXCURSIONS = ("mae", "mfe")
+NOT_ALIKE = "expected excursions count the deciding bar whole, realised ones the exit's price and not its bar"
+"""What has to be said wherever both stand side by side (decision 0014)."""
 
 
 @dataclass(frozen=True)

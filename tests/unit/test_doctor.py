@@ -104,7 +104,22 @@ def test_what_is_not_built_or_behind_says_by_how_much(filled: Home, tmp_path: Pa
     import_paths(filled, [write(tmp_path / "fills_2.csv", FILLS.replace("\n1,", "\n2,"))])
     assert "1 import behind" in found(filled, "ledger").state
     write(filled.policies / "default.toml", "version = 7\n")
+    assert "another policy" in found(filled, "heat").state
+    assert "another policy" not in found(filled, "ledger").state, "it accounts as before"
+    write(filled.policies / "default.toml", "[accounting]\nmax_mark_age = 9\n")
     assert "another policy" in found(filled, "ledger").state
+
+
+def test_a_policy_that_has_expired_fails_and_one_that_soon_will_is_told(home: Home) -> None:
+    write(home.policies / "default.toml", "expires = 2011-01-15\n")
+    soon = found(home, "policy default")
+    assert soon.level == "warn" and "its last day is 2011-01-15, and nothing takes over" in soon.state
+    write(home.policies / "default@next.toml", "version = 2\neffective_from = 2011-01-10\n")
+    assert found(home, "policy default").level == "ok" and "1 of 2 in time" in found(home, "policy default").state
+    (home.policies / "default@next.toml").unlink()
+    write(home.policies / "default.toml", "expires = 2010-12-01\n")
+    over = found(home, "policy default")
+    assert over.level == "fail" and "expired on 2010-12-01" in over.state and "move `expires`" in over.remedy
 
 
 def test_an_import_that_the_ledger_does_not_rest_on_leaves_it_up_to_date(filled: Home, tmp_path: Path) -> None:

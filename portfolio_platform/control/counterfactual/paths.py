@@ -215,10 +215,9 @@ class _Walk:
             ends = [*list(changes)[1:], record.sessions]
             for (begin, units), end in zip(changes.items(), ends, strict=True):
                 rows += [(trade, position, amount, begin, end) for trade, amount in units.items()]
-        trade, position, units, begin, end = (
-            np.array(column, dtype=kind)
-            for column, kind in zip(list(zip(*rows, strict=True)) or [()] * 5, (np.int64, np.int64, np.float64, np.int64, np.int64), strict=True)
-        )
+        columns = list(zip(*rows, strict=True)) or [()] * 5
+        trade, position, begin, end = (np.array(columns[place], dtype=np.int64) for place in (0, 1, 3, 4))
+        amounts: Float64 = np.array(columns[2], dtype=np.float64)
         count = end - begin
         row = np.repeat(np.arange(count.size), count)
         session = np.arange(row.size) - np.repeat(np.cumsum(count) - count, count) + begin[row]
@@ -227,8 +226,8 @@ class _Walk:
         multiplier = np.array([held.multiplier for held in record.positions], dtype=np.float64)
         currency = np.array([held.currency for held in record.positions], dtype=np.int64)
         at = position[row]
-        value = units[row] * record.marks[at, session] * multiplier[at] * record.fx[currency[at], session] if row.size else np.empty(0)
-        return Open(trade[row], session, at, units[row], value, _starts(session, record.sessions))
+        value = amounts[row] * record.marks[at, session] * multiplier[at] * record.fx[currency[at], session] if row.size else np.empty(0)
+        return Open(trade[row], session, at, amounts[row], value, _starts(session, record.sessions))
 
 
 def _starts(session: Int64, sessions: int) -> Int64:

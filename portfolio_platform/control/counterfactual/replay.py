@@ -132,7 +132,7 @@ class _Drawdown:
     def __init__(self, record: Record, policy: DrawdownPolicy) -> None:
         self._record, self._policy = record, policy
         self._day, self._last, self._unit = d4.Trail().last, 0.0, 1.0
-        self._before: tuple[deque[float], deque[float]] = (deque((), policy.window), deque((), policy.window))
+        self._before: tuple[deque[float], deque[float]] = (deque(maxlen=policy.window), deque(maxlen=policy.window))
 
     def next(self, session: int, equity: float) -> d4.DrawdownDay:
         record = self._record
@@ -353,4 +353,3 @@ def _share(size: int, step: Step) -> int:
 def _together(one: Stated, other: Stated) -> Stated:
     """Return two positions of one strategy and symbol, in other currencies, as one."""
     return one._replace(quantity=one.quantity + other.quantity, risk=one.risk + other.risk, exposure=one.exposure + other.exposure)
-

@@ -4,9 +4,11 @@ Slippage and fill time are of entry orders (the executions that one order had in
 holding time, excursions and results are of round trips flat to flat; the fill ratio is of approved intents.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +47,10 @@ INTENT_COLUMNS = (
 OF_ORDER = ("portfolio", "template", "playbook", "signal_id", "intent_id")
 TRIP_COLUMNS = ("round_trip_id", "day", "portfolio", "closed_at", "template", "playbook", "regime", "hold_bars", "r", "mae_r", "mfe_r")
 REJECTED = "rejected"
+MEASURES = {item.name: item for item in (d6.SLIPPAGE, d6.FILL_TIME, d6.FILL_RATIO, d6.HOLDING_TIME, d6.MAE, d6.MFE, d6.WIN_RATE)}
+Key = tuple[Any, ...]
+"""Portfolio, measure and playbook."""
+GROUP, WINDOW = ("portfolio", "measure", "playbook"), ("n", "window_start")
 LOOK_BACK = timedelta(days=inputs.UNFILLED_DAYS + 1)
 
 
@@ -52,20 +58,19 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
     """Return the execution profile of every session of the plan."""
     days = sessions(home, date.min, until=plan.until)
     stored = _newest_rows(home, days, plan.first)
-    read = _read(home, plan, _since(days, stored, plan.first))
+    read = _read(home, plan, _since(home, policies, days, stored, plan.first))
     portfolios = tuple(sorted(pc.unique(days["portfolio"]).to_pylist()))
     named = {name for table in (read.fills, read.trips, read.intents, stored) for name in pc.unique(table["playbook"]).to_pylist()}
     keys = inputs.Keys(portfolios, tuple(sorted({inputs.ALL, *(name or "" for name in named)})))
     group, day = _asked(days, keys, plan.first)
     pooled = np.tile(np.array([name == inputs.ALL for name in keys.playbooks], np.bool_), len(portfolios))
     found = []
-    for measure, given, method, by_trip in (*_of_orders(read, keys), *_of_trips(read, keys)):
+    for measure, given, method in (*_of_orders(read, keys), *_of_trips(read, keys)):
         state = carried(stored, measure, keys)
         for policy, of_policy in _by_policy(policies, keys):
             chosen = np.flatnonzero(of_policy[group])
             mine = _of_groups(given, of_policy)
-            window = policy.trip_window if by_trip else policy.slippage_window
-            profile = d6.profile(measure, mine, group[chosen], day[chosen], state, pooled, policy, window)
+            profile = d6.profile(measure, mine, group[chosen], day[chosen], state, pooled, policy, measure.window(policy))
             found.append((measure, replace(profile, query=chosen[profile.query]), method))
     return {derived.EXECUTION_PROFILE: profile_rows(found, group, day, keys)}
 
@@ -95,15 +100,55 @@ def _newest_rows(home: Home, days: pa.Table, first: date) -> pa.Table:
     return found.join(earlier.rename_columns(["portfolio", "day"]), ["portfolio", "day"], join_type="left semi").select(table.column_names)
 
 
-def _since(days: pa.Table, stored: pa.Table, first: date) -> date:
-    """Return the first day whose facts are needed: where the stored windows begin, or the start where nothing is stored."""
+def _since(home: Home, policies: Assigned, days: pa.Table, stored: pa.Table, first: date) -> date:
+    """Return the first day whose facts are needed: where the windows of the stored rows begin, or the start where nothing is stored.
+
+    Where a stored window holds fewer observations than are looked at, the one that ended before it is put in front of it.
+    """
     if not len(stored):
         return date.min
     sessions_before = days.filter(pc.field("day") < first)
     if set(pc.unique(sessions_before["portfolio"]).to_pylist()) - set(pc.unique(stored["portfolio"]).to_pylist()):
         return date.min
-    earliest: date = min(pc.min(stored["window_start"]).as_py(), pc.min(stored["day"]).as_py())
+    listed = {
+        name: sessions_before.filter(pc.field("portfolio") == name)["day"].to_pylist()
+        for name in pc.unique(stored["portfolio"]).to_pylist()
+    }
+    windows = {tuple(row[name] for name in GROUP): row for row in stored.select([*GROUP, "seen", *WINDOW]).to_pylist()}
+    missing = {key: min(row["seen"], _reach(policies, key)) - row["n"] for key, row in windows.items()}
+    begin = {key: row["window_start"] for key, row in windows.items()}
+    while any(count > 0 for count in missing.values()):
+        asked = {
+            key: listed[key[0]][bisect_left(listed[key[0]], begin[key]) - 1]
+            for key, count in missing.items()
+            if count > 0 and listed[key[0]][0] < begin[key]
+        }
+        found = _windows_on(home, asked)
+        if len(found) < sum(count > 0 for count in missing.values()):
+            return date.min
+        for key, row in found.items():
+            missing[key], begin[key] = missing[key] - row["n"], row["window_start"]
+    earliest: date = min(*begin.values(), pc.min(stored["day"]).as_py())
     return earliest
+
+
+def _reach(policies: Assigned, key: Key) -> int:
+    """Return how many observations of a portfolio, measure and playbook are looked at."""
+    policy, measure = policies.of(key[0]).execution, MEASURES[key[1]]
+    return measure.reach(policy, measure.window(policy))
+
+
+def _windows_on(home: Home, asked: Mapping[Key, date]) -> dict[Key, dict[str, Any]]:
+    """Return number of observations and beginning of the stored window of each key on its day, of those that are stored."""
+    if not asked:
+        return {}
+    columns = {name: [key[place] for key in asked] for place, name in enumerate(GROUP)}
+    wanted = pa.table({**columns, "day": pa.array(asked.values(), pa.date32())})
+    first, last = min(asked.values()), max(asked.values())
+    where = (pc.field("day") >= first) & (pc.field("day") <= last)
+    rows = home.lake.read(derived.EXECUTION_PROFILE, ["day", *GROUP, *WINDOW], where, **_months(first, last))
+    mine = rows.join(wanted, ["day", *GROUP], join_type="left semi").to_pylist()
+    return {tuple(row[name] for name in GROUP): row for row in mine}
 
 
 def _read(home: Home, plan: Plan, since: date) -> Read:
@@ -182,8 +227,8 @@ def _of_groups(given: d6.Observations, chosen: inputs.Flags) -> d6.Observations:
     return d6.Observations(given.group[place], given.day[place], given.value[place], given.expected[place], given.expected_p90[place])
 
 
-Measured = tuple[d6.Measure, d6.Observations, str, bool]
-"""A measure, its observations, how they were measured, and whether its window counts round trips (else orders)."""
+Measured = tuple[d6.Measure, d6.Observations, str]
+"""A measure, its observations, and how they were measured."""
 
 
 def _of_orders(read: Read, keys: inputs.Keys) -> list[Measured]:
@@ -204,14 +249,13 @@ def _of_orders(read: Read, keys: inputs.Keys) -> list[Measured]:
     unknown = np.full(ratio.size, np.nan)
     filled = inputs.observations(_raw(intents, keys, day, np.arange(ratio.size)), ratio, granted, keys, code, unknown, unknown)
     return [
-        (d6.SLIPPAGE, slippage, "order statistics of entry orders, each the quantity-weighted mean of its executions", False),
+        (d6.SLIPPAGE, slippage, "order statistics of entry orders, each the quantity-weighted mean of its executions"),
         (
             d6.FILL_TIME,
             seconds,
             "order statistics of the time from decision to first execution of entry orders, closed hours included",
-            False,
         ),
-        (d6.FILL_RATIO, filled, "order statistics of filled over approved notional of intents", False),
+        (d6.FILL_RATIO, filled, "order statistics of filled over approved notional of intents"),
     ]
 
 
@@ -233,10 +277,10 @@ def _of_trips(read: Read, keys: inputs.Keys) -> list[Measured]:
     r, trip = numbers("r"), "of round trips flat to flat"
     won = np.where(np.isnan(r), np.nan, r > 0.0)
     return [
-        (d6.HOLDING_TIME, of(numbers("hold_bars"), "hold_bars_p50", expected.of("hold_bars_p90", norm)), f"order statistics {trip}", True),
-        (d6.MAE, of(numbers("mae_r"), "mae_r_p50"), f"order statistics {trip}, excursions from bars", True),
-        (d6.MFE, of(numbers("mfe_r"), "mfe_r_p50"), f"order statistics {trip}, excursions from bars", True),
-        (d6.WIN_RATE, of(won, "win_rate"), f"share {trip} with a positive result before fees, Wilson", True),
+        (d6.HOLDING_TIME, of(numbers("hold_bars"), "hold_bars_p50", expected.of("hold_bars_p90", norm)), f"order statistics {trip}"),
+        (d6.MAE, of(numbers("mae_r"), "mae_r_p50"), f"order statistics {trip}, excursions from bars without that of the exit"),
+        (d6.MFE, of(numbers("mfe_r"), "mfe_r_p50"), f"order statistics {trip}, excursions from bars without that of the exit"),
+        (d6.WIN_RATE, of(won, "win_rate"), f"share {trip} with a positive result before fees, Wilson"),
     ]
 
 

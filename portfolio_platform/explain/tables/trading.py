@@ -16,6 +16,7 @@ from portfolio_platform.explain.tables.ledger import equity_of
 from portfolio_platform.explain.tree import Draft, listing
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.facts import CORPORATE_ACTIONS, FILLS, INSTRUMENTS, INTENTS, PLAYBOOK_EXPECTATIONS
+from portfolio_platform.signals.expectations import EXCURSIONS, NOT_ALIKE
 
 TURNOVER = {
     "traded": "sum of quantity x price x multiplier of the session's fills, in base currency",
@@ -131,6 +132,8 @@ OF_TRIP = {"holding_time": "hold_bars", "mae": "mae_r", "mfe": "mfe_r", "win_rat
 def execution_profile(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     """What was realised is the window's trips or orders; what was expected, the playbooks' own words."""
     window = [plain(row, name) for name in ("n", "window_start", "method") if row[name] is not None]
+    alike = [Draft("not measured alike", words=NOT_ALIKE)] if row["measure"] in EXCURSIONS else []
+    window += alike
     if column == "drift":
         return [*cells(of, row, ("expected", "realised", "low", "high")), *window]
     if column in ("cusum", "cusum_signal"):
@@ -139,7 +142,7 @@ def execution_profile(of: Sources, row: Row, column: str) -> Iterable[Draft]:
         limit = Draft("h of the policy", policy.cusum_h, f"{policy.cusum_h:g}", f"execution.cusum_h, with k of {policy.cusum_k:g}")
         return [*(plain(row, name) for name in figures), limit, _observed(of, row)]
     if column in ("expected", "expected_p90"):
-        return [_expected(of, row)]
+        return [_expected(of, row), *alike]
     return [*window, _observed(of, row)]
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, insert, select, update
 
 from portfolio_platform.book import schema
-from portfolio_platform.book.chain import ChainVerdict, verify_chain
-from portfolio_platform.book.events import ChainHead, NewEvent, append, chain_hash, chain_head
+from portfolio_platform.book.chain import ChainVerdict, _fault, _fits, verify_chain
+from portfolio_platform.book.events import ChainHead, NewEvent, StoredEvent, append, chain_hash, chain_head
 from portfolio_platform.book.store import Book
 from tests.unit.book.workers import NOW
 
@@ -165,3 +165,50 @@ def test_a_content_that_became_text_is_found(sqlite_book: Book) -> None:
         append(connection, [NewEvent("s", "t", {}, "k")], recorded_at=NOW)
         connection.exec_driver_sql("UPDATE events SET content = CAST(content AS TEXT)")
         assert verify_chain(connection).reason == "the content is not bytes"
+
+
+def test_of_several_notes_the_last_that_fits_says_where_the_writing_anew_may_have_begun(full: Book) -> None:
+    with tampering(full) as connection:
+        notes = [ChainHead(row.seq, row.hash) for row in connection.execute(select(log.seq, log.hash).where(log.seq.in_([4, 8, 12])))]
+        assert verify_chain(connection, anchors=notes).ok
+        rewrite(connection, 6)
+        assert verify_chain(connection).ok
+        verdict = verify_chain(connection, anchors=notes)
+    assert (verdict.broken_at_seq, verdict.events) == (8, 7)
+    assert verdict.reason is not None and verdict.reason.endswith("written anew, somewhere from event 5 on")
+
+
+def rewrite(connection: Connection, seq: int) -> None:
+    """Change an event as one would who knows how the chain is made: every hash after it is right again."""
+    rows = connection.execute(select(schema.events).where(log.seq >= seq).order_by(log.seq)).all()
+    previous = rows[0].previous_hash
+    for row in rows:
+        content = row.content.replace(b'"n":', b'"n":7') if row.seq == seq else row.content
+        values = {"content": content, "previous_hash": previous, "hash": chain_hash(previous, content)}
+        connection.execute(update(schema.events).where(log.seq == row.seq).values(values))
+        previous = values["hash"]
+
+
+@pytest.mark.parametrize("content", [b"[]", b"no json", b'{"data":{}}', b'{"data":NaN}', b"\xff"])
+def test_a_content_that_is_none_of_an_event_is_found_though_its_hash_is_right(full: Book, content: bytes) -> None:
+    with tampering(full) as connection:
+        last = connection.execute(select(schema.events).where(log.seq == COUNT)).one()
+        values = {"content": content, "hash": chain_hash(last.previous_hash, content)}
+        connection.execute(update(schema.events).where(log.seq == COUNT).values(values))
+        verdict = verify_chain(connection)
+    assert (verdict.broken_at_seq, verdict.reason) == (COUNT, "the content is not that of an event")
+
+
+@fuzz
+@given(seq=numbers, column=st.sampled_from(["stream", "type", "idempotency_key", "recorded_at", "version"]))
+def test_the_quick_look_and_the_thorough_one_agree(full: Book, seq: int, column: str) -> None:
+    with tampering(full) as connection:
+        row = connection.execute(select(schema.events).where(log.seq == seq)).one()
+        version = row.version - 1
+        assert (
+            _fits(tuple(row), row.previous_hash, version)
+            and _fault(StoredEvent(*row), ChainHead(seq - 1, row.previous_hash), version) is None
+        )
+        changed = StoredEvent(**{**row._mapping, column: 99 if column == "version" else "other"})
+        assert not _fits(tuple(vars(changed).values()), row.previous_hash, version)
+        assert _fault(changed, ChainHead(seq - 1, row.previous_hash), version) is not None

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from portfolio_platform.book import statements
 from portfolio_platform.book.chain import verify_chain
 from portfolio_platform.book.events import (
     GENESIS_HASH,
@@ -16,10 +17,12 @@ from portfolio_platform.book.events import (
     append,
     chain_hash,
     chain_head,
+    is_canonical,
     read,
     stream_version,
 )
 from portfolio_platform.book.store import Book
+from portfolio_platform.canonical import canonical_bytes
 from portfolio_platform.errors import DataProblem, StoreProblem, WrongUse
 from tests.unit.book.workers import NOW
 
@@ -182,3 +185,57 @@ def test_a_reader_sees_one_state_of_the_log_throughout(book: Book) -> None:
         assert list(read(reader)) == []
     with book.reading() as reader:
         assert len(list(read(reader))) == 1
+
+
+text = st.text(st.characters(codec="utf-8"))
+printable = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.isprintable)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.tuples(printable, printable, printable), data=st.dictionaries(text, plain, max_size=4), encoded=st.booleans())
+def test_the_stored_bytes_are_canonical_whoever_encoded_the_data(
+    sqlite_book: Book, names: tuple[str, str, str], data: dict[str, object], encoded: bool
+) -> None:
+    stream, kind, key = names
+    new = NewEvent(stream, kind, {} if encoded else data, key, canonical_bytes(data, floats=False) if encoded else None)
+    with sqlite_book.writing() as connection:
+        stored = append(connection, [new], recorded_at=NOW)[0]
+        assert stored.data == data and stored.hash == chain_hash(stored.previous_hash, stored.content)
+        said = {"stream": stream, "version": 1, "type": kind, "key": key, "recorded_at": stored.recorded_at, "data": data}
+        assert stored.content == canonical_bytes(said, floats=False)
+        assert append(connection, [NewEvent(stream, kind, data, key)], recorded_at=NOW) == [stored]
+        connection.rollback()
+
+
+def test_data_that_was_encoded_before_is_the_same_event_as_data_that_was_not(book: Book) -> None:
+    with book.writing() as connection:
+        first = append(connection, [event("a", n=1, text="é")], recorded_at=NOW)
+        again = NewEvent("s", "happened", {}, "a", '{"n":1,"text":"é"}'.encode())
+        assert append(connection, [again], recorded_at=NOW) == first
+        other = NewEvent("s", "happened", {}, "a", b'{"n":2}')
+        with pytest.raises(IdempotencyConflict, match="'a'"):
+            append(connection, [other], recorded_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "right"),
+    [(b'{"a":1,"b":[true,null,"x"]}', True), (b'{"a":1.0}', False), (b'{"a":1e3}', False), (b'{"a":NaN}', False), (b'{"b":1,"a":2}', False),
+     (b'{"a": 1}', False), (b"[1]", False), (b"no", False), (b'{"a":{"c":1,"b":2}}', False), (b"{}", True)],
+)  # fmt: skip
+def test_what_is_canonical_can_be_asked(encoded: bytes, right: bool) -> None:
+    assert is_canonical(encoded) is right
+
+
+def test_an_append_looks_the_end_of_a_stream_up_and_does_not_walk_through_it(book: Book) -> None:
+    """The number of events in a stream made every append to it dearer: a look for each stream, not a count of its events."""
+    with book.writing() as connection:
+        append(connection, [event(f"k{number}", "long", n=number) for number in range(2_000)], recorded_at=NOW)
+        append(connection, [event(f"o{number}", f"s{number}", n=number) for number in range(1_200)], recorded_at=NOW)
+        assert stream_version(connection, "long") == 2_000 and stream_version(connection, "no such") == 0
+        both = append(connection, [event("x", "long"), event("y", "s7"), event("z", "new")], recorded_at=NOW)
+    assert [found.version for found in both] == [2_001, 2, 1]
+    if connection.dialect.name == "sqlite":
+        plan = str(statements._text("versions"))
+        with book.reading() as connection:
+            steps = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {plan}", ('["long"]',))]
+        assert any("SEARCH events USING COVERING INDEX" in step for step in steps) and not any("SCAN events" in step for step in steps)

@@ -6,15 +6,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import MetaData, Table, insert, inspect
 
 import portfolio_platform.book
-from portfolio_platform.book import migrate, schema
+from portfolio_platform.book import migrate, recommendations, schema
 from portfolio_platform.book.chain import verify_chain
 from portfolio_platform.book.engine import open_engines
 from portfolio_platform.book.events import NewEvent, append
 from portfolio_platform.book.location import sqlite_url
-from portfolio_platform.book.rebuild import check_read_models
+from portfolio_platform.book.rebuild import check_read_models, rebuild_read_models
 from portfolio_platform.book.store import Book
 from portfolio_platform.errors import StoreProblem
 from tests.unit.book.workers import NOW
@@ -41,7 +41,7 @@ def later(tmp_path: Path) -> Path:
     """The package's migrations and one more, as a later version of the package would have."""
     folder = tmp_path / "100% later" / "migrations"
     shutil.copytree(OWN, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    add(folder, "0003", schema.VERSION)
+    add(folder, "0004", schema.VERSION)
     return folder
 
 
@@ -94,22 +94,22 @@ def test_a_migration_that_breaks_in_the_middle_leaves_nothing(url: str, later: P
         with Book(url) as book, book.writing() as connection:
             append(connection, [NewEvent("s", "t", {}, "k")], recorded_at=NOW)
     before = tables(url) if created else set()
-    add(later, "0004", "0003", "op.execute(sa.text('SELECT nonsense FROM nowhere'))")
+    add(later, "0005", "0004", "op.execute(sa.text('SELECT nonsense FROM nowhere'))")
     with pytest.raises(StoreProblem):
         migrate.upgrade(url, scripts=later)
-    add(later, "0004", "0003", "raise ZeroDivisionError('in the middle')")
-    with pytest.raises(StoreProblem, match=r"to 0004 broke \(ZeroDivisionError: in the middle\); the book is as before"):
+    add(later, "0005", "0004", "raise ZeroDivisionError('in the middle')")
+    with pytest.raises(StoreProblem, match=r"to 0005 broke \(ZeroDivisionError: in the middle\); the book is as before"):
         migrate.upgrade(url, scripts=later)
     assert tables(url) == before
     assert migrate.current(url) == (schema.VERSION if created else None)
-    add(later, "0004", "0003")
-    assert migrate.upgrade(url, scripts=later) == "0004"
-    assert {"later_0003", "later_0004"} <= tables(url)
+    add(later, "0005", "0004")
+    assert migrate.upgrade(url, scripts=later) == "0005"
+    assert {"later_0004", "later_0005"} <= tables(url)
 
 
 def test_a_book_newer_than_the_code_is_refused(url: str, later: Path) -> None:
     migrate.upgrade(url, scripts=later)
-    match = "version 0003, this code knows 0002 at most; upgrade the package"
+    match = "version 0004, this code knows 0003 at most; upgrade the package"
     with pytest.raises(StoreProblem, match=match):
         migrate.upgrade(url)
     with Book(url) as book:
@@ -117,14 +117,24 @@ def test_a_book_newer_than_the_code_is_refused(url: str, later: Path) -> None:
             pass
         with pytest.raises(StoreProblem, match=match), book.writing():
             pass
-    assert migrate.current(url) == "0003"
+    assert migrate.current(url) == "0004"
 
 
 def test_a_book_older_than_the_code_is_not_used_before_it_is_migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate.upgrade(url)
-    monkeypatch.setattr(schema, "VERSION", "0003")
-    with Book(url) as book, pytest.raises(StoreProblem, match="needs 0003; migrate it"), book.reading():
+    monkeypatch.setattr(schema, "VERSION", "0004")
+    with Book(url) as book, pytest.raises(StoreProblem, match="needs 0004; migrate it"), book.reading():
         pass
+
+
+def test_a_migration_by_another_process_is_noticed_by_a_book_that_is_open(url: str, later: Path) -> None:
+    migrate.upgrade(url)
+    with Book(url) as book:
+        with book.writing() as connection:
+            append(connection, [NewEvent("s", "t", {}, "k")], recorded_at=NOW)
+        migrate.upgrade(url, scripts=later)
+        with pytest.raises(StoreProblem, match="upgrade the package"), book.writing():
+            pass
 
 
 def test_a_database_without_a_book_is_told_apart_from_one_with_a_book(url: str, store: str) -> None:
@@ -152,7 +162,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_book_of_the_first_version_keeps_its_events_and_gains_the_tables(url: str, tmp_path: Path) -> None:
     first = tmp_path / "first"
-    shutil.copytree(OWN, first, ignore=shutil.ignore_patterns("__pycache__", "v0002*"))
+    shutil.copytree(OWN, first, ignore=shutil.ignore_patterns("__pycache__", "v0002*", "v0003*"))
     assert migrate.upgrade(url, scripts=first) == "0001"
     engines = open_engines(url)
     with engines.writer.begin() as connection:
@@ -163,3 +173,29 @@ def test_a_book_of_the_first_version_keeps_its_events_and_gains_the_tables(url: 
         assert verify_chain(connection).events == 1
         assert check_read_models(connection) == []
     assert set(schema.READ_MODELS) <= tables(url)
+
+
+def test_a_book_of_the_second_version_keeps_its_recommendations_to_the_last_column(url: str, tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    shutil.copytree(OWN, second, ignore=shutil.ignore_patterns("__pycache__", "v0003*"))
+    assert migrate.upgrade(url, scripts=second) == "0002"
+    row = {
+        "portfolio": "core", "issued": "2010-12-04", "expires": "2010-12-09", "mode": "defensive", "content": "{}", "content_hash": "h",
+        "state": "proposed", "decided_by": "", "decided_at": None, "reason": "",
+    }  # fmt: skip
+    engines = open_engines(url)
+    with engines.writer.begin() as connection:
+        said = {"table": "recommendations", "rows": {"r": row}}
+        append(connection, [NewEvent("recommendations/core", "recommendation_proposed", said, "k")], recorded_at=NOW)
+        table = Table("recommendations", MetaData(), autoload_with=connection)
+        connection.execute(insert(table), {**row, "id": "r", "content": b"{}", "event_seq": 1})
+    engines.dispose()
+    assert migrate.upgrade(url) == schema.VERSION
+    with Book(url) as book:
+        with book.reading() as connection:
+            assert verify_chain(connection).events == 1
+            assert check_read_models(connection) == []
+            assert recommendations.by_id(connection, "r").commands is None
+        with book.writing() as connection:
+            rebuild_read_models(connection)
+            assert check_read_models(connection) == []

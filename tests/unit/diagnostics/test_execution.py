@@ -93,10 +93,27 @@ def test_playbooks_together_expect_the_median_of_what_each_expects():
     assert math.isnan(last(d6.MAE, seen([5.0] * 12), pooled=True)["expected"])
 
 
-def test_the_ninetieth_percentile_needs_thirty_six():
+def test_the_ninetieth_percentile_is_of_the_last_thirty_six_where_the_window_is_shorter():
+    """With the window's own 20 or 30 observations it was never known."""
     values = [float(value) for value in range(40)]
-    assert last(d6.MAE, seen(values), window=36)["p90"] == pytest.approx(np.quantile(values[4:], 0.9))
-    assert math.isnan(last(d6.MAE, seen(values), window=35)["p90"])
+    for window in (20, 30, 36):
+        assert last(d6.MAE, seen(values), window=window)["p90"] == pytest.approx(np.quantile(values[4:], 0.9))
+    assert last(d6.MAE, seen(values), window=38)["p90"] == pytest.approx(np.quantile(values[2:], 0.9))
+    assert (last(d6.MAE, seen(values), window=20)["n"], last(d6.MAE, seen(values), window=20)["realised"]) == (20, 29.5)
+
+
+def test_the_ninetieth_percentile_needs_thirty_six_and_a_rate_has_none():
+    values = [1.0] * 36
+    assert last(d6.MAE, seen(values))["p90"] == 1.0
+    assert math.isnan(last(d6.MAE, seen(values[1:]))["p90"])
+    assert math.isnan(last(d6.WIN_RATE, seen(values))["p90"])
+
+
+def test_what_is_expected_of_the_ninetieth_percentile_is_of_the_same_observations():
+    plain = seen([1.0] * 40)
+    stated = d6.Observations(plain.group, plain.day, plain.value, plain.expected, np.array([100.0] * 4 + [8.0] * 10 + [17.0] * 26))
+    assert last(d6.HOLDING_TIME, stated)["expected_p90"] == pytest.approx((10 * 8.0 + 26 * 17.0) / 36)
+    assert math.isnan(last(d6.HOLDING_TIME, stated, pooled=True)["expected_p90"])
 
 
 def page(values, worse=1):

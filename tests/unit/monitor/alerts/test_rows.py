@@ -72,7 +72,8 @@ def test_a_value_that_is_back_inside_critical_alone_says_both():
     found = rows_of(series([1.1, 0.97]), 1, 2, only(r=rule(leave_sessions=1))).to_pylist()[-1]
     assert found["severity"] == "critical"
     assert found["sentence"] == (
-        "core of core at 97.0 % (limit 100.0 %). It is back inside its critical limit (>= 100.0 %), and stays critical until it is below 90.0 %."
+        "core of core at 97.0 % (limit 100.0 %). "
+        "It is back inside its critical limit (>= 100.0 %), and stays critical until it is below 90.0 %."
     )
 
 
