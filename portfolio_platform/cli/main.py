@@ -4,6 +4,7 @@ import typer
 
 from portfolio_platform.cli import (
     alerts,
+    control,
     control_orders,
     data,
     explain,

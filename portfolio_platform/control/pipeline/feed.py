@@ -7,7 +7,7 @@ the newest session being stated anew; sessions before it are not, for the newest
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from portfolio_platform.book import policies as archive
 from portfolio_platform.control.events import FactsStated
@@ -138,7 +138,7 @@ def _take_in(plane: ControlPlane, portfolio: str, entries: Sequence[Fill | Facts
 def _since(home: Home, state: ControlState) -> date:
     """Return the first session to state: the newest that was stated, which may have been restated, else the ledger's first day."""
     stated = state.terms.facts.day
-    return date.fromisoformat(stated) if stated else home.first_day - timedelta(days=1)
+    return date.fromisoformat(stated) if stated else home.first_day
 
 
 def _brought_up(
