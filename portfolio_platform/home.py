@@ -16,6 +16,7 @@ from portfolio_platform.days import NANOSECONDS_PER_DAY, day_number, nanoseconds
 from portfolio_platform.errors import StoreProblem, WrongUse
 
 if TYPE_CHECKING:
+    from portfolio_platform.book.control import Decisions
     from portfolio_platform.book.store import Book
     from portfolio_platform.lake.store import Lake
     from portfolio_platform.policy.assigned import PoliciesInTime
@@ -136,6 +137,13 @@ class Home:
     def given_policies(self) -> "PoliciesInTime | None":
         """Return the policies of a home whose portfolios have others than its files and facts say; None here."""
         return None
+
+    @property
+    def decisions(self) -> "Decisions":
+        """Return whose decisions the tables rest on: those of this home's book, all of them."""
+        from portfolio_platform.book.control import Decisions
+
+        return Decisions(self.book)
 
     @property
     def clock(self) -> Clock:

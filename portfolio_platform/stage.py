@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from portfolio_platform.book.control import Touched, touched
 from portfolio_platform.home import Home
 from portfolio_platform.lake.built import Built
 from portfolio_platform.lake.changes import first_changed_day, first_set_aside_day
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.facts import QUARANTINE, Fact
-from portfolio_platform.lake.progress import Plan, newest_import_of, plan_downstream, read_progress, write_progress
+from portfolio_platform.lake.progress import WATCHED, Plan, newest_import_of, plan_downstream, read_progress, write_progress
 from portfolio_platform.policy.assigned import Assigned, PoliciesInTime, accounting_hash, policies_in_time
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Stage:
         settles: whether what `begin` reaches back for says nothing new of the days before the plan: a row of an earlier day is
             completed by something that is dated later, and readers of the earlier day leave it out.
         quarantine: whether it reads what is set aside, which no build upstream follows.
+        decisions: the types of the book's events that it reads (see `book.control`); a new one builds the days again that it touches.
         judges: whether it reads more of the policies than how to account, which is one convention for all time. One that does is
             computed stretch by stretch, each day by the policies then in force; one that does not, in one go, whatever is in force.
     """
@@ -49,6 +51,7 @@ class Stage:
     begin: Callable[[Home, Plan], date] | None = None
     settles: bool = False
     quarantine: bool = False
+    decisions: tuple[str, ...] = ()
     judges: bool = True
 
     def trail(self, policies: PoliciesInTime) -> str:
@@ -83,15 +86,28 @@ def plan_stage(home: Home, stage: Stage, policies: PoliciesInTime, restate_from:
     """Return what a stage has to do, None where it is up to date."""
     newest = max(newest_import_of(home.lake, stage.facts), home.lake.largest(QUARANTINE, "import_seq") if stage.quarantine else 0)
     done = read_progress(home.lake, stage.name)
-    touched: list[date | None] = [restate_from]
+    days: list[date | None] = [restate_from]
     if done and newest > done.import_seq:
-        touched.append(first_changed_day(home.lake, stage.facts, done.import_seq, home.first_day))
+        days.append(first_changed_day(home.lake, stage.facts, done.import_seq, home.first_day))
         if stage.quarantine:
-            touched.append(first_set_aside_day(home.lake, done.import_seq, home.first_day))
-    begin = min((day for day in touched if day is not None), default=None)
+            days.append(first_set_aside_day(home.lake, done.import_seq, home.first_day))
+    decided = _decided(home, stage, done.upstreams.get(WATCHED, 0) if done else 0)
+    if done:
+        days.append(decided.first_day)
+    begin = min((day for day in days if day is not None), default=None)
     plan = plan_downstream(home.lake, stage.name, stage.upstreams, stage.trail(policies), home.first_day, begin)
     if plan is None:
         return None
     first = plan.first if stage.begin is None else min(plan.first, stage.begin(home, plan))
+    upstreams = {**plan.upstreams, WATCHED: decided.newest} if stage.decisions else plan.upstreams
     # what is built downstream sees the earlier day too, unless nothing was said of it that was not known then
-    return Plan(first, plan.until, max(plan.import_seq, newest), plan.upstreams, changed=plan.first if stage.settles else first)
+    return Plan(first, plan.until, max(plan.import_seq, newest), upstreams, changed=plan.first if stage.settles else first)
+
+
+def _decided(home: Home, stage: Stage, since: int) -> Touched:
+    """Return what the book decided since the stage was built: the newest event that it rests on, and the first day that is another."""
+    if not stage.decisions:
+        return Touched(0, None)
+    decisions = home.decisions
+    with decisions.book.reading() as connection:
+        return touched(connection, stage.decisions, since, decisions.bound(stage.name))

@@ -45,7 +45,9 @@ def verify_chain(connection: Connection, anchor: ChainHead | None = None, *, anc
         anchor: an end of the log noted earlier, which must still be in it.
         anchors: further ones, such as those of checkpoints.
     """
-    noted = {one.seq: one.hash for one in (*anchors, *([] if anchor is None else [anchor]))}
+    noted: dict[int, set[str]] = {}
+    for one in (*anchors, *([] if anchor is None else [anchor])):
+        noted.setdefault(one.seq, set()).add(one.hash)
     seq, last_hash, kept = 0, GENESIS_HASH, 0
     versions: dict[str, int] = {}
     for row in read_rows(connection, after_seq=_BEFORE_ALL):
@@ -54,7 +56,7 @@ def verify_chain(connection: Connection, anchor: ChainHead | None = None, *, anc
         if found != seq + 1 or not _fits(row, last_hash, versions.get(stream, 0)):
             reason = _fault(StoredEvent(*row), ChainHead(seq, last_hash), versions.get(stream, 0))
         if reason is None and found in noted:
-            if noted[found] == hashed:
+            if noted[found] == {hashed}:
                 kept = found
             else:
                 between = f", somewhere from event {kept + 1} on" if kept + 1 < found else ""

@@ -52,6 +52,7 @@ class Batch:
         self.state = state
         self.now = max(now, state.now)
         self.pending: list[NewEvent] = []
+        self._stream = stream_of(state.portfolio)
         self._touched: set[str] = set()
         self._decided: dict[str, AllocationDecided] = {}
         self._filled: dict[str, Fill] = {}

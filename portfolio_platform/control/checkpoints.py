@@ -133,7 +133,7 @@ def verify_checkpoints(home: Home, *, also: Sequence[Path] = (), trusted: Collec
     with home.book.reading() as connection:
         told, rows, keys = list(book.told(connection)), book.listed(connection), book.known_keys(connection)
         faults = list(_row_faults(told, rows))
-        good = {one.seq: one for one in told if not _signature_fault(one, keys, trusted)}
+        good = {one.head for one in told if not _signature_fault(one, keys, trusted)}
         faults += [CheckpointFault(one.seq, "the book", why) for one in told if (why := _signature_fault(one, keys, trusted))]
         for path in files:
             lines, broken = _lines(path)
@@ -145,9 +145,8 @@ def verify_checkpoints(home: Home, *, also: Sequence[Path] = (), trusted: Collec
                     faults.append(CheckpointFault(line.checkpoint.seq, str(path), why))
                 if line.checkpoint.is_signed_by(line.public_key) and (not trusted or line.checkpoint.key_id in trusted):
                     # also by a key that the book does not know: a book that was made anew would know only its own
-                    good.setdefault(line.checkpoint.seq, line.checkpoint)
-        anchors = [one.head for one in good.values()]
-        chain = verify_chain(connection, anchors=anchors)
+                    good.add(line.checkpoint.head)
+        chain = verify_chain(connection, anchors=good)
     if chain.broken_at_seq is not None:
         faults.append(CheckpointFault(chain.broken_at_seq, "the log", chain.reason or ""))
     ordered = tuple(sorted(set(faults), key=lambda fault: (fault.seq, fault.where != "the log", fault.where, fault.reason)))
@@ -155,7 +154,7 @@ def verify_checkpoints(home: Home, *, also: Sequence[Path] = (), trusted: Collec
     return CheckpointVerdict(
         ok=first is None,
         checkpoints=len(good),
-        covered=max((anchor.seq for anchor in anchors if anchor.seq <= chain.head.seq), default=0),
+        covered=max((head.seq for head in good if head.seq <= chain.head.seq), default=0),
         first_bad_seq=None if first is None else first.seq,
         reason="" if first is None else f"{first.where}: {first.reason}",
         faults=ordered,

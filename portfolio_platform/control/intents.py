@@ -9,7 +9,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from portfolio_platform.control import model
 from portfolio_platform.control.model import PortfolioIntent
 from portfolio_platform.control.money import minor, quantity_units
 from portfolio_platform.control.state import Fill
@@ -19,6 +18,8 @@ from portfolio_platform.errors import WrongUse
 TEXTS = ("intent_id", "portfolio", "strategy", "symbol", "side", "template", "playbook", "regime", "correlation_bucket")
 REQUIRED = ("intent_id", "symbol", "side", "ts")
 KNOWN = frozenset((*TEXTS, "requested_risk", "requested_notional", "ts"))
+LARGEST_AMOUNT = 10**15
+"""The largest amount of a currency that is taken seriously: its minor units fit 64 bits."""
 LONGEST = 200
 """How long a name may be."""
 
@@ -94,6 +95,8 @@ def read_fill(given: Mapping[str, Any] | Fill, digits: int) -> Fill:
     quantity, price = numbers["quantity"] or Decimal(0), numbers["price"] or Decimal(0)
     if quantity <= 0 and not faults:
         faults.append(f"quantity: {quantity} is not above 0; the side says which way")
+    if quantity * price * (numbers["multiplier"] or Decimal(1)) > LARGEST_AMOUNT:
+        faults.append(f"quantity: {quantity} at {price} is absurd")
     if faults:
         raise WrongUse(f"fill {texts['execution_id'] or '(unnamed)'}: {'; '.join(faults)}")
     sign = 1 if texts["side"] == "buy" else -1
@@ -167,7 +170,7 @@ def _money(value: Any, name: str, digits: int, faults: list[str]) -> int:
     except ValueError as error:
         faults.append(f"{name}: {error}")
         return 0
-    if abs(amount) > model.MILLION * 10**12:
+    if abs(amount) > LARGEST_AMOUNT * 10**digits:
         faults.append(f"{name}: {_short(value)} is absurd")
         return 0
     return amount

@@ -6,7 +6,7 @@ Uryasev & Zabarankin 2005; expected maximum drawdown without drift, Magdon-Ismai
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +18,8 @@ from portfolio_platform.policy.model import DrawdownPolicy, RegimePolicy
 Float64 = npt.NDArray[np.float64]
 NAN = math.nan
 NORMAL, DEFENSIVE, RISK_OFF, PROBATION = "normal", "defensive", "risk_off", "probation"
+Resume = Callable[[int, int], bool]
+"""Says whether a session may leave risk_off: by its place in the range, and how many sessions the one before it had spent there."""
 
 
 @dataclass(frozen=True)
@@ -292,10 +294,13 @@ def drawdowns(
     trail: Trail,
     policy: DrawdownPolicy,
     *,
-    may_resume: bool = True,
+    may_resume: bool | Resume = True,
 ) -> list[DrawdownDay]:
-    """Return a row for each session of a range, going on from ``trail``; equal to the sessions taken one by one."""
-    rows = []
+    """Return a row for each session of a range, going on from ``trail``; equal to the sessions taken one by one.
+
+    ``may_resume`` says whether risk_off may be left, always or by session (see `Resume`).
+    """
+    rows: list[DrawdownDay] = []
     # the windows of the range in one go: taken session by session they are nearly all of the time
     observed = [unit for unit, reason in zip(units, reasons, strict=True) if not reason]
     marks = np.maximum.accumulate([trail.last.high_water_mark, *observed])[1:]
@@ -306,7 +311,8 @@ def drawdowns(
     before = (deque(trail.drawdowns, policy.window), deque(trail.variances, policy.window))
     for unit, value, reason in zip(units, returns, reasons, strict=True):
         windows = (NAN, NAN) if reason else (next(severe), next(at_risk))
-        last = next_day(unit, value, last, before, policy, reason=reason, may_resume=may_resume, windows=windows)
+        resume = may_resume if isinstance(may_resume, bool) else last.regime == RISK_OFF and may_resume(len(rows), last.sessions_in_regime)
+        last = next_day(unit, value, last, before, policy, reason=reason, may_resume=resume, windows=windows)
         if not reason:
             # one that could not be judged is no observation
             before[0].append(last.drawdown)

@@ -18,8 +18,8 @@ Flags = npt.NDArray[np.bool_]
 
 BY_STOP, BY_VOLATILITY, BY_NOTIONAL = 0, 1, 2
 METHODS = ("stop", "volatility", "notional")
-OK, STALE_MARK, MISSING_RATE, NO_EQUITY, RESERVATIONS_UNKNOWN = range(5)
-REASONS = ("", "stale_mark", "missing_fx_rate", "equity_not_positive", "reservations_unknown")
+OK, STALE_MARK, MISSING_RATE, NO_EQUITY = range(4)
+REASONS = ("", "stale_mark", "missing_fx_rate", "equity_not_positive")
 BPS = 1e-4
 
 
@@ -263,8 +263,8 @@ def portfolio_heat(held: Holdings, risks: Risks, equity: Float64, reserved: Floa
     """Return the heat of every session; ``equity``, ``reserved`` and ``cap`` have an entry for each.
 
     A position without a risk makes the session's figures null; equity that is not positive the ratios alone. ``reserved``
-    is the risk of unexpired reservations in base currency, NaN where it cannot be said. Coverage is the share of gross
-    exposure with a fresh mark: 1 where nothing is held, NaN where an exposure has no rate.
+    is the risk of unexpired reservations in base currency. Coverage is the share of gross exposure with a fresh mark: 1 where
+    nothing is held, NaN where an exposure has no rate.
     """
     size = equity.size
     status = session_status(held, equity)
@@ -290,5 +290,5 @@ def portfolio_heat(held: Holdings, risks: Risks, equity: Float64, reserved: Floa
         positions=counts[0],
         imputed_positions=counts[1],
         beyond_stop=counts[2],
-        status=np.where((status == OK) & np.isnan(reserved), RESERVATIONS_UNKNOWN, status),
+        status=status,
     )

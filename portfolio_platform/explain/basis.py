@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -14,7 +14,7 @@ from portfolio_platform.errors import DataProblem
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active
 from portfolio_platform.lake.facts import PORTFOLIOS, QUARANTINE
-from portfolio_platform.lake.progress import newest_import
+from portfolio_platform.lake.progress import newest_decisions, newest_import
 from portfolio_platform.policy.assigned import policies_in_time
 from portfolio_platform.policy.model import Policy
 from portfolio_platform.policy.timeline import Timeline, Version
@@ -23,23 +23,28 @@ from portfolio_platform.version import __version__
 
 @dataclass(frozen=True)
 class Basis:
-    """Facts up to an import, policies by the name under which a portfolio asks for them, version of the code."""
+    """Facts up to an import, policies by the name under which a portfolio asks for them, version of the code.
+
+    ``decisions`` is the newest event of the book that counts, by the build that rests on it.
+    """
 
     import_seq: int
     policies: Mapping[str, Timeline]
     code_version: str
+    decisions: Mapping[str, int] = field(default_factory=dict)
 
     def same_as(self, other: "Basis") -> bool:
         """Say whether the same would be computed from both."""
         hashes = [{name: _begun(timeline) for name, timeline in basis.policies.items()} for basis in (self, other)]
-        return self.import_seq == other.import_seq and hashes[0] == hashes[1]
+        return self.import_seq == other.import_seq and hashes[0] == hashes[1] and dict(self.decisions) == dict(other.decisions)
 
 
 def basis_of(home: Home, stored: StoredReport) -> Basis:
     """Return what a report was made from. Raises `DataProblem` where it does not say, or where a policy is not archived."""
     provenance = json.loads(stored.provenance)
     sequence = int(provenance["import_seq"])
-    return Basis(sequence, archived_policies(home, provenance, sequence), str(provenance["code_version"]))
+    decisions = provenance.get("decisions") or {}  # a report from before there were any rests on none
+    return Basis(sequence, archived_policies(home, provenance, sequence), str(provenance["code_version"]), decisions)
 
 
 def basis_now(home: Home, day: date | None = None) -> Basis:
@@ -49,7 +54,8 @@ def basis_now(home: Home, day: date | None = None) -> Basis:
     found = {"default": policies.default}
     found |= {row["policy"]: policies.timeline(row["portfolio"]) for row in rows if row["policy"] != "default"}
     newest = max(newest_import(home.lake), home.lake.largest(QUARANTINE, "import_seq"))
-    return Basis(newest, {name: timeline if day is None else timeline.until(day) for name, timeline in found.items()}, __version__)
+    named = {name: timeline if day is None else timeline.until(day) for name, timeline in found.items()}
+    return Basis(newest, named, __version__, newest_decisions(home.lake))
 
 
 def _begun(timeline: Timeline) -> tuple[tuple[date, str], ...]:

@@ -93,7 +93,7 @@ def verify(home: Home, identity: str, progress: Progress = lambda text: None) ->
 def verify_report(home: Home, stored: StoredReport, progress: Progress = lambda text: None) -> Verification:
     """Recompute a report and compare it byte by byte; its hash and its event in the log are looked at too."""
     basis = basis_of(home, stored)
-    with as_known(home, basis.import_seq, basis.policies, stored.day, progress) as scratch:
+    with as_known(home, basis, stored.day, progress) as scratch:
         progress("composing the report")
         found = {content["portfolio"]: canonical_bytes(content, plain=True) for content in compose_contents(scratch, [stored.day])}
     content = found.get(stored.portfolio, b"null")
@@ -137,7 +137,7 @@ def _best(
     """Return the first recomputation that finds everything equal; where none does, that from what is known now."""
     outcome: Verification | None = None
     for basis in _bases(of, portfolio, day):
-        with as_known(of.home, basis.import_seq, basis.policies, day, progress) as scratch:
+        with as_known(of.home, basis, day, progress) as scratch:
             differences = tuple(check(Sources(scratch)))
         outcome = Verification(identity, not differences, basis.import_seq, basis.code_version, compared, differences)
         if outcome.equal:
@@ -201,7 +201,7 @@ def _verify_number(of: Sources, identity: str, progress: Progress) -> Verificati
         raise WrongUse(f"{identity} counts rows that were set aside; `portfolio quarantine` lists them, there is nothing to recompute")
     row, now = row_at(of, address), basis_now(of.home, address.day)
     assert row is not None
-    with as_known(of.home, now.import_seq, now.policies, address.day, progress) as scratch:
+    with as_known(of.home, now, address.day, progress) as scratch:
         again = row_at(Sources(scratch), address)
     stored = dict(row.values)
     differences = list(compare(_exact(stored), _exact(dict(again.values)) if again is not None else None, address.table.name))
@@ -212,7 +212,7 @@ def _verify_number(of: Sources, identity: str, progress: Progress) -> Verificati
         compared.append("the figure in the report")
         found = again
         if not basis.same_as(now):
-            with as_known(of.home, basis.import_seq, basis.policies, address.day, progress) as scratch:
+            with as_known(of.home, basis, address.day, progress) as scratch:
                 found = row_at(Sources(scratch), address)
         recomputed = _exact(found[address.column]) if found is not None else None
         if recomputed != _exact(value):

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pyarrow.compute as pc
 
+from portfolio_platform.book.control import Decisions
 from portfolio_platform.build import build_all, is_behind
 from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.home import Home
@@ -31,6 +32,12 @@ class WhatIfHome(Home):
     """A home in a temporary folder whose portfolios have the policies that they are given, whatever files and facts say."""
 
     given: PoliciesInTime | None = None
+    decided: Decisions | None = None
+
+    @property
+    def decisions(self) -> Decisions:
+        """Return the decisions of the home that is asked about: nobody would have decided otherwise."""
+        return self.decided if self.decided is not None else super().decisions
 
     @property
     def given_policies(self) -> PoliciesInTime | None:
@@ -72,7 +79,7 @@ def built_under(home: Home, policies: PoliciesInTime, progress: Progress = lambd
     Days on which the policies are the home's own are copied, not computed: the same rule says so that makes a build cheap.
     """
     with TemporaryDirectory(prefix="portfolio-what-if-") as folder:
-        scratch = WhatIfHome(Path(folder), as_of=home.clock.now(), given=policies)
+        scratch = WhatIfHome(Path(folder), as_of=home.clock.now(), given=policies, decided=home.decisions)
         scratch.create()
         progress("copying the tables")
         with scratch.lake.writing():

@@ -14,6 +14,8 @@ from portfolio_platform.lake.store import Lake
 from portfolio_platform.version import __version__
 
 KEPT_GENERATIONS = 400
+WATCHED = "decisions"
+"""The name under which a build remembers, among its upstreams, the newest event of the book that it rests on."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,13 @@ def write_progress(lake: Lake, progress: Progress) -> None:
     upstreams = json.dumps(dict(progress.upstreams), sort_keys=True)
     kept.append({**asdict(progress), "upstreams": upstreams, "generation": newest + 1})
     lake.replace(PROGRESS, pa.Table.from_pylist(kept, schema=PROGRESS.arrow_schema()))
+
+
+def newest_decisions(lake: Lake) -> dict[str, int]:
+    """Return the newest event of the book that each build rests on, by name; builds that rest on none are not in it."""
+    newest = {row["name"]: row for row in sorted(lake.read(PROGRESS).to_pylist(), key=lambda row: row["generation"])}
+    remembered = {name: json.loads(row["upstreams"] or "{}").get(WATCHED) for name, row in sorted(newest.items())}
+    return {name: seq for name, seq in remembered.items() if seq}
 
 
 def newest_import(lake: Lake) -> int:

@@ -213,9 +213,7 @@ def correlation(report: PortfolioMonitorReport) -> Block:
     if known(report, "correlation", "stack_ratio"):
         between = ""
         if known(report, "correlation", "stack_ratio_low"):
-            between = (
-                f" (bounds {said(report, 'correlation', 'stack_ratio_low')} to {said(report, 'correlation', 'stack_ratio_high')})"
-            )
+            between = f" (bounds {said(report, 'correlation', 'stack_ratio_low')} to {said(report, 'correlation', 'stack_ratio_high')})"
         lead.append(f"The positions are {said(report, 'correlation', 'stack_ratio')} times fewer bets than they seem{between}.")
         if known(report, "correlation", "effective_bets"):
             lead[0] = f"{lead[0][:-1]}: {said(report, 'correlation', 'effective_bets')} effective bets."

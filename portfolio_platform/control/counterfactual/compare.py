@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from portfolio_platform.control.counterfactual.model import CAVEAT, Counterfactual, Day, Outcome, Course
+from portfolio_platform.control.counterfactual.model import CAVEAT, Counterfactual, Course, Day, Outcome
 from portfolio_platform.control.counterfactual.outcome import outcomes, refusals, rule_counts
 from portfolio_platform.control.counterfactual.paths import Accounts, accounts
 from portfolio_platform.control.counterfactual.record import Float64, Int64, Record, Window

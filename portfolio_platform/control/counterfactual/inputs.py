@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from portfolio_platform.control.counterfactual.record import Action, Asked, Executed, Float64, Held, Int64, Record, Risks
 from portfolio_platform.control.model import PortfolioIntent
 from portfolio_platform.control.money import digits_of, minor, quantity_units
+from portfolio_platform.control.pipeline.names import known_name
 from portfolio_platform.control.state import Instrument
 from portfolio_platform.days import end_of_day_ns
 from portfolio_platform.errors import WrongUse
@@ -105,7 +106,7 @@ def _account(home: Home, portfolio: str, accounting: AccountingPolicy) -> tuple[
 def _instruments(home: Home) -> tuple[dict[str, float], tuple[tuple[str, Instrument], ...], dict[str, str]]:
     rows = active.read(home.lake, INSTRUMENTS, ("symbol", "multiplier", "cohort", "sector", "currency")).to_pylist()
     multipliers = {row["symbol"]: float(row["multiplier"] or 1) for row in rows}
-    groups = sorted((row["symbol"], Instrument(row["cohort"] or "", row["sector"] or "")) for row in rows)
+    groups = sorted((row["symbol"], Instrument(known_name(row["cohort"]), known_name(row["sector"]))) for row in rows)
     return multipliers, tuple(groups), {row["symbol"]: row["currency"] for row in rows if row["currency"]}
 
 
@@ -164,8 +165,8 @@ def _asked(home: Home, portfolio: str, digits: int) -> tuple[Asked, ...]:
             requested_risk=risk or 0,
             ts=row["ts"],
             requested_notional=notional,
-            template=row["template"] or "",
-            playbook=row["playbook"] or "",
+            template=known_name(row["template"]),
+            playbook=known_name(row["playbook"]),
         )
         found.append(Asked(intent, approved or 0, row["decision_code"] or ""))
     return tuple(found)
@@ -190,8 +191,8 @@ def _fills(home: Home, portfolio: str, names: Names, quoted: dict[str, str], bas
                 fee=float(row["fee"] or 0),
                 stop=float("nan") if row["stop_price"] is None else float(row["stop_price"]),
                 intent_id=row["intent_id"] or "",
-                template=row["template"] or "",
-                playbook=row["playbook"] or "",
+                template=known_name(row["template"]),
+                playbook=known_name(row["playbook"]),
             )
         )
     return tuple(found)
@@ -212,7 +213,9 @@ def _risks(home: Home, portfolio: str, names: Names, days: Int64) -> Risks:
     session = np.searchsorted(days, _day_numbers(rows["day"]))
     position = _places(rows, names)
     order = np.lexsort((position, session))
-    template, playbook = (np.array([text or "" for text in rows[name].to_pylist()], dtype=object) for name in ("template", "playbook"))
+    template, playbook = (
+        np.array([known_name(text) for text in rows[name].to_pylist()], dtype=object) for name in ("template", "playbook")
+    )
     return Risks(
         session[order],
         position[order],

@@ -46,14 +46,16 @@ class RuleCount(NamedTuple):
         clipped: intents that it made smaller.
         refused: intents that it refused.
         risk: risk that was asked for and not granted because of it, base currency.
-        pnl: what the refused share of trades made, base currency; negative is a loss that was avoided.
+        avoided: losses of the refused shares of trades, as a positive number, base currency.
+        missed: gains of the refused shares.
     """
 
     rule: str
     clipped: int
     refused: int
     risk: float
-    pnl: float
+    avoided: float
+    missed: float
 
 
 class Day(NamedTuple):

@@ -1,7 +1,7 @@
 """From a replay to what it says: outcomes of intents, what each rule did, and the refusals in sum. Pure."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,13 +15,6 @@ from portfolio_platform.control.model import AllocationDecision
 MODE = "mode"
 RULES: dict[str, str] = {code: rule for rule, code in codes.REJECTIONS.items()}
 """The rule behind a code that a cap refuses with; the other refusals are a rule of their own, named by the rest of the code."""
-
-
-class Traded(NamedTuple):
-    """An intent's trade inside the window: P&L at full size, and what is left of it, base currency."""
-
-    pnl: float
-    kept: float
 
 
 def rule_of(code: str) -> str:
@@ -64,27 +57,32 @@ def shares(decision: AllocationDecision) -> Mapping[str, int]:
 
 def rule_counts(found: tuple[Outcome, ...], minor: int) -> tuple[RuleCount, ...]:
     """Return what each rule did, the most risk first; ``minor`` is how many minor units one unit has."""
-    clipped: dict[str, int] = {}
-    refused: dict[str, int] = {}
-    risk: dict[str, int] = {}
-    pnl: dict[str, float] = {}
+    counts: dict[str, _Count] = {}
     for one in found:
-        lost = shares(one.decision)
+        decision = one.decision
+        if not decision.approved:
+            counts.setdefault(rule_of(decision.code), _Count()).refused += 1
+        lost = shares(decision)
         total = sum(lost.values())
-        if not one.decision.approved and one.decision.code != codes.REJECTED_INVALID:
-            refused[rule_of(one.decision.code)] = refused.get(rule_of(one.decision.code), 0) + 1
-        elif one.decision.code == codes.REJECTED_INVALID:
-            refused["invalid"] = refused.get("invalid", 0) + 1
         for rule, amount in lost.items():
-            risk[rule] = risk.get(rule, 0) + amount
-            if one.decision.approved:
-                clipped[rule] = clipped.get(rule, 0) + 1
-            # what a trade lost is shared out as the risk is
-            pnl[rule] = pnl.get(rule, 0.0) + (one.pnl - one.kept) * amount / total
-    names = sorted({*clipped, *refused, *risk}, key=lambda name: (-risk.get(name, 0), name))
-    return tuple(
-        RuleCount(name, clipped.get(name, 0), refused.get(name, 0), risk.get(name, 0) / minor, pnl.get(name, 0.0)) for name in names
-    )
+            count = counts.setdefault(rule, _Count())
+            count.clipped += decision.approved
+            count.risk += amount
+            # what a trade's refused share made is shared out among the rules as the risk is
+            pnl = (one.pnl - one.kept) * amount / total
+            count.avoided += max(0.0, -pnl)
+            count.missed += max(0.0, pnl)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1].risk, item[0]))
+    return tuple(RuleCount(rule, one.clipped, one.refused, one.risk / minor, one.avoided, one.missed) for rule, one in ordered)
+
+
+@dataclass
+class _Count:
+    clipped: int = 0
+    refused: int = 0
+    risk: int = 0
+    avoided: float = 0.0
+    missed: float = 0.0
 
 
 def refusals(found: tuple[Outcome, ...], minor: int) -> Refusals:

@@ -211,12 +211,12 @@ class _Walk:
         """Return the rows of every session: each stretch between two changes of a position holds its trades as they were."""
         record = self._record
         rows: list[tuple[int, int, float, int, int]] = []
-        for position, changes in enumerate(self._changed):
+        for place, changes in enumerate(self._changed):
             ends = [*list(changes)[1:], record.sessions]
-            for (begin, units), end in zip(changes.items(), ends, strict=True):
-                rows += [(trade, position, amount, begin, end) for trade, amount in units.items()]
+            for (since, units), until in zip(changes.items(), ends, strict=True):
+                rows += [(one, place, amount, since, until) for one, amount in units.items()]
         columns = list(zip(*rows, strict=True)) or [()] * 5
-        trade, position, begin, end = (np.array(columns[place], dtype=np.int64) for place in (0, 1, 3, 4))
+        trade, position, begin, end = (np.array(columns[column], dtype=np.int64) for column in (0, 1, 3, 4))
         amounts: Float64 = np.array(columns[2], dtype=np.float64)
         count = end - begin
         row = np.repeat(np.arange(count.size), count)

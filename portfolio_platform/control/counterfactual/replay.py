@@ -83,6 +83,7 @@ class Replayed:
         units: flow-neutral unit value, going on from the recorded one.
         drawdowns: D4's rows.
         reserved: risk reserved at the session's end.
+        stated: the facts as the control plane was told them.
     """
 
     window: Window
@@ -93,6 +94,7 @@ class Replayed:
     units: Float64
     drawdowns: tuple[d4.DrawdownDay, ...]
     reserved: Float64
+    stated: tuple[FactsStated, ...]
 
 
 def recorded_drawdowns(record: Record, policy: DrawdownPolicy, until: int) -> list[d4.DrawdownDay]:
@@ -174,6 +176,7 @@ class _Run:
         self._risk_start = np.searchsorted(record.risks.session, np.arange(record.sessions + 1)).tolist()
         self._position_scale = np.ones(record.risks.session.size)
         self._days: list[tuple[float, float]] = []
+        self._stated_facts: list[FactsStated] = []
         self._rows: list[d4.DrawdownDay] = []
         self._cash = self._cash_before(window.first)
         start = end_of_day_ns(record.day(window.first - 1)) if window.first else record.funded_at
@@ -253,8 +256,9 @@ class _Run:
             risk = None
             if part == "closes":
                 risk = 0
-            elif math.isfinite(fill.stop):
-                risk = round(max(0.0, step.sign * (fill.price - fill.stop)) * amount * each)
+            elif step.sign * (fill.price - fill.stop) >= 0.0:
+                # a stop that is missing, or that the price is beyond, protects nothing: its risk is what was reserved for it
+                risk = round(step.sign * (fill.price - fill.stop) * amount * each)
             exposure = round(abs(fill.price) * amount * each)
             if part == "closes" and step.position in self._split:
                 known = self._state.positions.get((held.strategy, held.symbol))
@@ -315,7 +319,9 @@ class _Run:
             session=session,
             day=record.day(session).isoformat(),
         )
-        self._state = apply(self._state, FactsStated(at, facts, tuple(stated.values()), record.buckets[session]))
+        event = FactsStated(at, facts, tuple(stated[key] for key in sorted(stated)), record.buckets[session])
+        self._state = apply(self._state, event)
+        self._stated_facts.append(event)
         self._split.clear()
 
     def _stated(self, row: int, position: int, scale: float) -> Stated:
@@ -340,6 +346,7 @@ class _Run:
             units=np.array([day.unit_value for day in self._rows], dtype=np.float64),
             drawdowns=tuple(self._rows),
             reserved=reserved,
+            stated=tuple(self._stated_facts),
         )
 
 

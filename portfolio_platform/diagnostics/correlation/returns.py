@@ -92,23 +92,28 @@ class Observed:
     start: Int64
 
 
+def _alike(rows: Flags) -> tuple[Int64, Int64]:
+    """Return the first of each kind of rows, and the kind of each row."""
+    packed = np.packbits(rows, axis=1)
+    # as one item a row, which sorts several times as fast as rows of bytes
+    _, first, kind = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_inverse=True)
+    return first, kind.ravel()
+
+
 class Calendars:
     """Which days are common sessions of which symbols. Symbols with the same days are one class."""
 
     def __init__(self, closes: Closes, book: Book) -> None:
         """Classify the symbols by their days, and the sessions by the classes that they hold."""
-        self.has = ~np.isnan(closes.log_close)
-        packed = np.packbits(self.has, axis=0)
-        _, first, of_symbol = np.unique(packed, axis=1, return_index=True, return_inverse=True)
-        self.days = self.has[:, first]
+        has = ~np.isnan(closes.log_close)
+        first, of_symbol = _alike(np.ascontiguousarray(has.T))
+        self.days = has[:, first]
         self.holds = np.zeros((book.sessions, len(closes.symbols)), bool)
         session = np.repeat(np.arange(book.sessions), np.diff(book.start))
-        self.holds[session, book.symbol] = True
-        held = np.zeros((book.sessions, first.size), bool)
-        held[session, of_symbol.ravel()[book.symbol]] = True
-        sets, self.set_of = np.unique(np.packbits(held, axis=1), axis=0, return_inverse=True)
-        self.set_of = self.set_of.ravel()
-        self.sets = np.unpackbits(sets, axis=1, count=first.size).astype(bool)
+        self.holds.reshape(-1)[session * len(closes.symbols) + book.symbol] = True
+        held = np.stack([self.holds[:, of_symbol == one].any(axis=1) for one in range(first.size)], axis=1)
+        first, self.set_of = _alike(held)
+        self.sets = held[first]
 
     def common(self, which: int, until: int) -> Int64:
         """Return the rows, up to and including ``until``, on which all classes of a set have a close."""
@@ -164,10 +169,10 @@ def _stretch(
     low = anchor - window
     kept = common[max(low, 0) : int(last.max()) + 2]
     distinct = np.flatnonzero(calendars.holds[members].any(axis=0))
-    values = np.diff(closes.log_close[np.ix_(kept, distinct)], axis=0)
+    values = closes.log_close.take(kept, axis=0).take(distinct, axis=1)
     front = max(-low, 0)
-    returns = np.zeros((front + values.shape[0], distinct.size))
-    returns[front:] = values
+    returns = np.zeros((front + kept.size - 1, distinct.size))
+    np.subtract(values[1:], values[:-1], out=returns[front:])
     days = np.full(returns.shape[0], -1, np.int64)
     days[front:] = closes.first + kept[1:]
     ends, place_of = np.unique(last - low, return_inverse=True)

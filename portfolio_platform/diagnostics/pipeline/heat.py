@@ -1,13 +1,14 @@
 """D1 as a stage: positions and their stops in, risk of each and heat of each portfolio out."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from portfolio_platform.days import day_number, end_of_day_ns, nanoseconds, to_number
+from portfolio_platform.book.control import RESERVING, reserved
+from portfolio_platform.days import NANOSECONDS_PER_DAY, end_of_day_ns, to_number
 from portfolio_platform.diagnostics import heat as d1
 from portfolio_platform.diagnostics import heat_rows as rows
 from portfolio_platform.diagnostics.pipeline.inputs import sessions
@@ -16,7 +17,7 @@ from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.facts import BARS, CORPORATE_ACTIONS, INSTRUMENTS, PLAYBOOK_EXPECTATIONS
-from portfolio_platform.lake.progress import Plan
+from portfolio_platform.lake.progress import WATCHED, Plan
 from portfolio_platform.ledger.inputs import encode, read_actions
 from portfolio_platform.policy.assigned import Assigned
 from portfolio_platform.stage import Stage
@@ -24,29 +25,25 @@ from portfolio_platform.stage import Stage
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
-CONTROL = "control/"
-RESERVATION = "reservation"
 ALL_REGIMES = "all"
 
 
-def reserved_risk(home: Home, days: pa.Table) -> Float64:
-    """Return the risk of each session's unexpired reservations in base currency, shape (sessions,); ``days`` has portfolio and day.
+def reserved_risk(home: Home, days: pa.Table, until_seq: int | None = None) -> Float64:
+    """Return what was reserved at the end of each session's day, in base currency, shape (sessions,); ``days`` has portfolio and day.
 
-    Reservations are events of the book's stream ``control/<portfolio>`` whose type begins with ``reservation``. Nothing
-    writes such events yet, so that the answer is 0, which is then exact. From the day of the first one on it is NaN: what
-    it reserves is for the control plane to say, and to take it for 0 would understate heat.
+    It is the risk that the control plane had granted by then, and that was not filled, given up or over; 0 before the first.
+    Events of the book after ``until_seq`` do not count.
     """
-    from portfolio_platform.book.events import read
-
     owner, portfolios = encode(days["portfolio"])
-    reserved, day = np.zeros(len(days)), day_numbers(days["day"])
-    with home.book.reading() as connection:
+    amounts, ends = np.zeros(len(days)), (day_numbers(days["day"]) + 1) * NANOSECONDS_PER_DAY
+    with home.decisions.book.reading() as connection:
         for code, portfolio in enumerate(portfolios):
-            first = next((event for event in read(connection, CONTROL + portfolio) if event.type.startswith(RESERVATION)), None)
-            if first is not None:
-                begun = day_number(nanoseconds(datetime.fromisoformat(first.recorded_at)))
-                reserved[(owner == code) & (day >= begun)] = np.nan
-    return reserved
+            mine = np.flatnonzero(owner == code)
+            mine = mine[np.argsort(ends[mine], kind="stable")]
+            found = reserved(connection, portfolio, ends[mine].tolist(), until_seq)
+            # a quotient of two integers is the nearest float to the amount; as many digits as its currency has
+            amounts[mine] = np.array(found.amounts, np.float64) / 10.0**found.digits
+    return amounts
 
 
 def _returns(home: Home, names: list[str], first: date, until: date, window: int) -> d1.Returns:
@@ -99,12 +96,12 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
     hold = rows.expected_holds(positions, expectations.filter(pc.field("regime") == ALL_REGIMES), policy.default_hold_days[session])
     sigma = _sigmas(home, positions, np.flatnonzero(held.imputed), policy, session, plan)
     risks = d1.position_risks(held, sigma, d1.Terms(policy.sigmas[session], policy.exit_cost[session], hold))
-    reserved = reserved_risk(home, days)
-    found = d1.portfolio_heat(held, risks, rows.numbers(days["equity"]), reserved, policy.cap)
+    taken = reserved_risk(home, days, plan.upstreams.get(WATCHED))
+    found = d1.portfolio_heat(held, risks, rows.numbers(days["equity"]), taken, policy.cap)
     return {
         derived.POSITION_RISK: rows.risk_rows(positions, held, risks, sigma, hold, days),
-        derived.PORTFOLIO_HEAT: rows.heat_rows(found, reserved, policy.cap, days),
+        derived.PORTFOLIO_HEAT: rows.heat_rows(found, taken, policy.cap, days),
     }
 
 
-STAGE = Stage("heat", (derived.POSITION_RISK, derived.PORTFOLIO_HEAT), ("signals",), compute)
+STAGE = Stage("heat", (derived.POSITION_RISK, derived.PORTFOLIO_HEAT), ("signals",), compute, decisions=RESERVING)

@@ -1,6 +1,7 @@
 """What turnover, churn and the execution profile rest on: fills of the window, entry orders, round trips."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -122,6 +123,7 @@ PROFILE = {
     "low": "lower end of the exact interval of the median at 95 %",
     "high": "upper end of the exact interval of the median at 95 %",
     "drift": "how far the interval lies beyond the expectation on the bad side; 0 where it holds it",
+    "p90": "90th percentile, linear between observations; of a window that is too short for one, of the observations before it too",
     "cusum": "sum of the deviations beyond k, never below 0",
     "cusum_signal": "set where the CUSUM passes h, until it is back at 0",
 }
@@ -143,7 +145,24 @@ def execution_profile(of: Sources, row: Row, column: str) -> Iterable[Draft]:
         return [*(plain(row, name) for name in figures), limit, _observed(of, row)]
     if column in ("expected", "expected_p90"):
         return [_expected(of, row), *alike]
+    if column == "p90":
+        wider = of_percentile(of, row)
+        return [*(plain(wider, name) for name in ("n", "method")), *alike, _observed(of, wider)]
     return [*window, _observed(of, row)]
+
+
+def of_percentile(of: Sources, row: Row) -> Row:
+    """Return a profile with the observations of its percentile in place of those of its window, which may be fewer."""
+    n, start = row["n"], row["window_start"]
+    size = min(row["seen"], max(n, of.policy(row.portfolio, row.day).execution.p90_minimum))
+    while n < size:
+        # in front of a window lies the one that ended before it began
+        before = of.before(row.portfolio, start)
+        found = of.row(row.table, row.portfolio, before, measure=row["measure"], playbook=row["playbook"]) if before else None
+        if found is None:
+            break
+        n, start = n + found["n"], found["window_start"]
+    return replace(row, values={**row.values, "n": size, "window_start": start})
 
 
 def _expected(of: Sources, row: Row) -> Draft:

@@ -11,7 +11,7 @@ from portfolio_platform.errors import DataProblem
 from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
 from portfolio_platform.lake.facts import QUARANTINE
-from portfolio_platform.lake.progress import read_progress
+from portfolio_platform.lake.progress import newest_decisions, read_progress
 from portfolio_platform.monitor.compose import Content
 from portfolio_platform.monitor.details import DETAILS
 from portfolio_platform.monitor.figures import DIAGNOSTICS
@@ -62,11 +62,12 @@ class DayReports:
 
 
 def provenance(home: Home) -> dict[str, object]:
-    """Return what the reports of this moment rest on beside policies: lake versions, newest import, version of the code."""
+    """Return what the reports of this moment rest on beside policies: lake versions, newest import, events of the book, code."""
     built = read_progress(home.lake, RECOMMENDATIONS)
     return {
         "lake_versions": {table.name: home.lake.version(table) for table in READ},
         "import_seq": max(built.import_seq if built else 0, home.lake.largest(QUARANTINE, "import_seq")),
+        "decisions": newest_decisions(home.lake),
         "code_version": __version__,
     }
 

@@ -115,7 +115,9 @@ def profile(book: Book, measure: str, playbook: str, day: pd.Timestamp, rows: pd
     else:
         found["realised"] = float(np.median(values))
         found["low"], found["high"] = median_interval(values)
-        found["p90"] = float(np.quantile(values, 0.9)) if len(values) >= 36 else np.nan
+        # 36 observations bound it at 95 %: of so many it is where the window has fewer
+        wider = mine.tail(max(WINDOWS[measure], 36))["value"].to_numpy()
+        found["p90"] = float(np.quantile(wider, 0.9)) if len(wider) >= 36 else np.nan
         found |= cusum(WORSE[measure] * mine["value"].to_numpy())
     above, below = found["low"] - found["expected"], found["expected"] - found["high"]
     beyond = max(above, below) if measure == "holding_time" else above if WORSE[measure] > 0 else below

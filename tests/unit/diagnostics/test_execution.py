@@ -292,6 +292,17 @@ def test_a_day_from_the_stored_one_before_is_that_day_of_the_whole_history(sampl
     assert alone.to_pylist() == of_sample.filter(pc.field("day") == day).to_pylist()
 
 
+def test_a_window_that_a_new_policy_makes_longer_reaches_behind_the_stored_ones(sample_copy, of_sample):
+    day = date(2010, 12, 31)
+    policies = Assigned(Policy(execution=ExecutionPolicy(slippage_window=45, trip_window=70)))
+    with sample_copy.lake.writing():
+        sample_copy.lake.replace_from(derived.EXECUTION_PROFILE, sample_copy.first_day, of_sample.filter(pc.field("day") < day))
+    alone = stage.compute(sample_copy, policies, Plan(day, day, 1, {}))[derived.EXECUTION_PROFILE]
+    whole = stage.compute(sample_copy, policies, Plan(sample_copy.first_day, day, 1, {}))[derived.EXECUTION_PROFILE]
+    assert pc.max(alone["n"]).as_py() == 70
+    assert alone.to_pylist() == whole.filter(pc.field("day") == day).to_pylist()
+
+
 def test_rows_are_sorted_by_their_key_and_nulls_have_a_reason(of_sample):
     frame = of_sample.to_pandas()
     key = list(derived.EXECUTION_PROFILE.key)
@@ -299,6 +310,8 @@ def test_rows_are_sorted_by_their_key_and_nulls_have_a_reason(of_sample):
     assert not frame.duplicated(key).any()
     assert (frame.loc[frame["drift"].isna(), "reason"] != "").all()
     assert frame.loc[frame["measure"] == "fill_time", "realised"].eq(60.0).all()
+    # the percentile is known from 36 observations on, whatever the window of the median is; of a rate there is none
+    assert frame["p90"].notna().equals((frame["seen"] >= POLICY.p90_minimum) & (frame["measure"] != "win_rate"))
 
 
 def test_a_home_without_any_fill_has_no_profile(home):

@@ -145,13 +145,6 @@ def test_a_portfolio_that_holds_nothing_has_no_heat_and_nothing_uncovered() -> N
     assert whole.positions.tolist() == [0, 0]
 
 
-def test_reservations_that_cannot_be_weighed_leave_active_heat_and_say_so() -> None:
-    whole = heat_of(holdings({"stop": 48.0}), equity=[10_000.0], reserved=[NAN])
-    assert whole.active_heat[0] == pytest.approx(0.02025)
-    assert np.isnan([whole.reserved_heat[0], whole.heat[0], whole.use[0]]).all()
-    assert d1.REASONS[whole.status[0]] == "reservations_unknown"
-
-
 # --- properties ---
 
 row_ = st.fixed_dictionaries(

@@ -10,7 +10,7 @@ import pytest
 from portfolio_platform.explain.cells import EXPLAINERS, cell
 from portfolio_platform.explain.sources import Row, Sources
 from portfolio_platform.explain.tables.opportunity import cases_of, resolved_of, setups_of, trades_of
-from portfolio_platform.explain.tables.trading import OF_TRIP, observed_orders, trips_of
+from portfolio_platform.explain.tables.trading import OF_TRIP, observed_orders, of_percentile, trips_of
 from portfolio_platform.explain.tree import Draft, Node, grown
 from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
@@ -183,6 +183,23 @@ def test_a_profile_is_the_median_of_the_observations_shown(of: Sources) -> None:
             assert math.isclose(statistics.median(values), row["realised"], rel_tol=1e-6, abs_tol=1e-6), row.id()
         seen.add(measure)
     assert seen >= {"slippage", "holding_time", "mae", "mfe", "win_rate", "fill_ratio", "fill_time"}
+
+
+def test_a_percentile_is_that_of_the_observations_shown_which_may_be_more_than_the_windows(of: Sources) -> None:
+    further = 0
+    for row in rows(of, derived.EXECUTION_PROFILE):
+        if row["p90"] is None:
+            continue
+        wider = of_percentile(of, row)
+        if row["measure"] in OF_TRIP:
+            values = [float(trip[OF_TRIP[row["measure"]]]) for trip in trips_of(of, wider)]
+        else:
+            values = [value for _, value in observed_orders(of, wider)]
+        assert len(values) == wider["n"] == 36
+        tenth = statistics.quantiles(values, n=10, method="inclusive")[-1]
+        assert math.isclose(tenth, row["p90"], rel_tol=1e-6, abs_tol=1e-6), row.id()
+        further += wider["n"] > row["n"]
+    assert further > 20
 
 
 def test_setups_missed_and_intents_are_those_shown(of: Sources) -> None:

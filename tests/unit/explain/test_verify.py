@@ -1,5 +1,6 @@
 """Verification: what was told comes out again from what was known then; what was tampered with does not."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_a_row_that_is_in_dispute_since_a_later_import_stood_then(small: Home, t
     import_paths(small, [written(tmp_path / "again", "fills.csv", HEADER, contradicted)])
     assert "main|E5A" not in active.read(small.lake, FILLS)["row_id"].to_pylist()
     assert verify(small, report_of(small, DAY, 1)).equal
-    with as_known(small, 1, basis_now(small).policies, DAY) as then:
+    with as_known(small, replace(basis_now(small), import_seq=1), DAY) as then:
         assert "main|E5A" in active.read(then.lake, FILLS)["row_id"].to_pylist()
 
 
