@@ -105,7 +105,7 @@ def correlation(bench: Bench, size: str) -> Iterator[Row]:
     held = np.diff(book.start)
     apart = _apart(closes, book, policy)
     analysis.correlation_stacking(closes, book, policy)  # compiles
-    fast, slow = alternate(lambda: _all_pairs(closes, book, policy), lambda: _day_by_day(closes, book, policy), runs=2)
+    fast, slow = alternate(lambda: _all_pairs(closes, book, policy), lambda: _day_by_day(closes, book, policy), runs=5)
     what = f"{book.sessions:,} sessions, {int(held.min())} to {int(held.max())} symbols held"
     same = apart <= TOLERANCE
     yield Row(

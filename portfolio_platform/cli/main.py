@@ -6,6 +6,7 @@ from portfolio_platform.cli import (
     alerts,
     control,
     control_orders,
+    counterfactual,
     data,
     explain,
     operators,
@@ -57,6 +58,8 @@ app.add_typer(operators.operators, name="operators")
 app.add_typer(policy.policy, name="policy")
 app.add_typer(control.control, name="control")
 assert control_orders, "its commands add themselves to `portfolio control`"
+control.control.command("counterfactual")(counterfactual.counterfactual)
+control.control.command("calibrate")(counterfactual.calibrate)
 app.command("annotate")(alerts.annotate)
 app.command("why")(explain.why)
 app.command("verify")(explain.verify)

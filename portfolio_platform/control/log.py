@@ -28,6 +28,14 @@ def events_after(connection: Connection, portfolio: str, version: int = 0, *, br
             yield Placed(seq, at, decode(name, orjson.loads(content)["data"], brief=brief))
 
 
+def newest_first(connection: Connection, portfolio: str) -> Iterator[Placed]:
+    """Yield the events of a portfolio's stream from its end back, decisions without headrooms; rows are fetched as needed."""
+    query = select(_LOG.seq, _LOG.version, _LOG.type, _LOG.content).where(_LOG.stream == stream_of(portfolio))
+    with connection.execute(query.order_by(_LOG.version.desc()).execution_options(yield_per=100)) as rows:
+        for seq, at, name, content in rows:
+            yield Placed(seq, at, decode(name, orjson.loads(content)["data"], brief=True))
+
+
 def envelopes_of(connection: Connection, portfolio: str) -> dict[tuple[str, int], Envelope]:
     """Return every envelope that was issued to a symbol of a portfolio, by symbol and version."""
     prefix = stream_of(portfolio, "")

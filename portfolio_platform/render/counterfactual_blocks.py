@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from portfolio_platform.control.counterfactual.calibrate import Calibration, Point
-from portfolio_platform.control.counterfactual.model import Counterfactual, Course, Outcome
+from portfolio_platform.control.counterfactual.model import Counterfactual, Outcome
 from portfolio_platform.control.counterfactual.outcome import shares
 from portfolio_platform.control.model import Headroom
 from portfolio_platform.days import day_number, to_date
@@ -62,15 +62,16 @@ def sentences(found: Counterfactual) -> list[str]:
         net = rule.avoided - rule.missed
         verb = "saved" if net > 0.0 else "cost"
         out.append(
-            f"{formats.percent(part, 0)} of what was not granted is due to {_rule_words(rule.rule)}, which on balance {verb} {money(abs(net))}."
+            f"{formats.percent(part, 0)} of what was not granted is due to {_rule_words(rule.rule)}, which on balance {verb} "
+            f"{money(abs(net))}."
         )
     out.append(
         f"{then.risk_off_sessions:,} sessions in risk-off by the recorded drawdown, {now.risk_off_sessions:,} by the counterfactual one."
     )
     if what.no_fill:
         out.append(
-            f"{what.no_fill:,} intents that were refused then would have been granted {money(what.no_fill_risk)} of risk; no fill to follow, "
-            f"so they change nothing here."
+            f"{what.no_fill:,} intents that were refused then would have been granted {money(what.no_fill_risk)} of risk; no fill to "
+            f"follow, so they change nothing here."
         )
     if what.above and found.most == 1.0:
         out.append(f"{what.above:,} would have been granted more than then; their trades stay as large as they were.")
@@ -83,9 +84,10 @@ def summary(found: Counterfactual) -> Grid:
     for label, name, unit in FIGURES:
         before, after = getattr(found.then, name), getattr(found.now, name)
         changed = _changed(after - before, unit, found.currency)
-        rows.append((Cell(label), Cell(_told(before, unit, found.currency)), Cell(_told(after, unit, found.currency)), Cell(changed)))
+        texts = [_told(value, unit, found.currency) for value in (before, after)]
         if name == "worst_return":
-            rows[-1] = (Cell("Worst day"), *(Cell(f"{_worst(one)}") for one in (found.then, found.now)), Cell(changed))
+            texts = [f"{text} ({one.worst_day})" for text, one in zip(texts, (found.then, found.now), strict=True)]
+        rows.append((Cell(label), Cell(texts[0]), Cell(texts[1]), Cell(changed)))
     return Grid("As it was, and as it would have been", columns("<Figure", "recorded", "counterfactual", "change"), tuple(rows))
 
 
@@ -96,10 +98,10 @@ def rules(found: Counterfactual) -> Grid:
             Cell(rule_name(rule.rule)),
             Cell(f"{rule.clipped:,}"),
             Cell(f"{rule.refused:,}"),
-            Cell(formats.money(rule.risk)),
-            Cell(formats.money(rule.avoided)),
-            Cell(formats.money(rule.missed)),
-            Cell(formats.moved(rule.avoided - rule.missed, formats.MONEY)),
+            Cell(_whole(rule.risk)),
+            Cell(_whole(rule.avoided)),
+            Cell(_whole(rule.missed)),
+            Cell(_signed(rule.avoided - rule.missed)),
         )
         for rule in found.rules
     )
@@ -135,10 +137,10 @@ def _trade(one: Outcome, found: Counterfactual) -> tuple[Cell, ...]:
         Cell(decision.symbol),
         Cell(decision.strategy),
         Cell(because(one, minor)),
-        Cell(formats.money(decision.requested_risk / minor)),
-        Cell(formats.money(decision.approved_risk / minor)),
-        Cell(formats.moved(one.pnl, formats.MONEY)),
-        Cell(formats.moved(one.kept, formats.MONEY) if one.kept else "0"),
+        Cell(_whole(decision.requested_risk / minor)),
+        Cell(_whole(decision.approved_risk / minor)),
+        Cell(_signed(one.pnl)),
+        Cell(_signed(one.kept)),
     )
 
 
@@ -179,8 +181,8 @@ def calibration_sentences(found: Calibration) -> list[str]:
     chosen = "the policy as it is" if name == "as it is" else name
     kept = "kept" if after.max_drawdown <= found.ceiling else "broke"
     out = [
-        f"Chosen on {seen.first} to {seen.last} among {len(seen.points)}: {chosen} ({formats.percent(before.max_drawdown)} maximum drawdown, "
-        f"P&L {money(before.pnl)}).",
+        f"Chosen on {seen.first} to {seen.last} among {len(seen.points)}: {chosen} ({formats.percent(before.max_drawdown)} maximum "
+        f"drawdown, P&L {money(before.pnl)}).",
         f"Frozen, and judged on {judged.first} to {judged.last}: it {kept} the ceiling of {formats.percent(found.ceiling)} with "
         f"{formats.percent(after.max_drawdown)}, P&L {money(after.pnl)}; the policy as it is had {formats.percent(base.max_drawdown)} and "
         f"{money(base.pnl)}, what was recorded {formats.percent(judged.then.max_drawdown)} and {money(judged.then.pnl)}.",
@@ -228,11 +230,20 @@ def _point(found: Calibration, one: Point, later: Point) -> tuple[Cell, ...]:
 def _figures(point: Point) -> Sequence[Cell]:
     texts = (
         formats.percent(point.max_drawdown),
-        formats.money(point.pnl),
-        formats.money(point.forgone),
+        _whole(point.pnl),
+        _whole(point.forgone),
         formats.percent(point.risk_refused),
     )
     return [Cell(text) for text in texts]
+
+
+def _whole(amount: float) -> str:
+    return formats.number(amount, 0)
+
+
+def _signed(amount: float) -> str:
+    text = _whole(abs(amount))
+    return text if text == "0" else f"{formats.MINUS if amount < 0.0 else '+'}{text}"
 
 
 def _rule_words(rule: str) -> str:
@@ -241,10 +252,6 @@ def _rule_words(rule: str) -> str:
 
 def _spelled(currency: str) -> Callable[[float], str]:
     return lambda amount: formats.money(amount, currency)
-
-
-def _worst(course: Course) -> str:
-    return f"{formats.percent(course.worst_return)} ({course.worst_day})"
 
 
 def _told(value: float, unit: Unit, currency: str) -> str:

@@ -58,6 +58,7 @@ TITLES = {
     "equity": "Equity, as it was and as it would have been",
     "drawdown": "Drawdown, and the regime that it calls for",
     "heat": "Heat against its cap",
+    "concentration": "Largest cohort's share of gross exposure",
     "refusals": "Risk refused, by rule and quarter",
     "pnl": "Losses avoided and gains missed, by rule",
 }
@@ -65,7 +66,8 @@ SENTENCES = {
     "equity": "Dashed: recorded. Solid: with the scaled trades; deposits and withdrawals are in both.",
     "drawdown": "Below the high-water mark of the unit value. The strip names the regime of the counterfactual path.",
     "heat": "Active risk over equity. A cap binds what is new: heat goes above it when a stop falls behind the price.",
-    "refusals": "Share of the quarter's requested risk; `mode` is the drawdown regime's smaller size.",
+    "concentration": "Zero where nothing is held. A cohort is what the instruments' file says.",
+    "refusals": "Share of the quarter's requested risk; mode is the drawdown regime's smaller size.",
     "pnl": "What the refused shares of trades made. The mark is the net: right of zero it paid to refuse.",
 }
 SIZES: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {"drawdown": ((5.8, 3.1), (9.0, 3.8)), "pnl": ((5.8, 3.1), (9.0, 3.8))}
@@ -124,7 +126,6 @@ def drawdown(found: Counterfactual, figure: "Figure") -> None:
         axes.axhline(-found.risk_off, color=VERMILION, linewidth=1.1, linestyle=DASH_DOT, label="Risk-off")
     percent_axis(axes)
     axes.tick_params(axis="x", length=0)
-    over(axes, 3)
     seen = dict.fromkeys(day.regime for day in found.days if day.regime != NORMAL)
     for regime in seen:
         colour, hatch = REGIME_LOOKS[regime]
@@ -134,9 +135,8 @@ def drawdown(found: Counterfactual, figure: "Figure") -> None:
     ribbon.set_yticks([])
     ribbon.grid(visible=False)
     looks = {regime: REGIME_LOOKS[regime] for regime in seen}
-    handles = [Patch(facecolor=one[0], hatch=one[1], edgecolor="white", label=REGIMES.get(name, name)) for name, one in looks.items()]
-    if handles:
-        ribbon.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.0, -0.9), ncols=3)
+    patches = [Patch(facecolor=one[0], hatch=one[1], edgecolor="white", label=REGIMES.get(name, name)) for name, one in looks.items()]
+    axes.legend(handles=[*axes.get_legend_handles_labels()[0], *patches], loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
     dates(ribbon, x)
 
 
@@ -152,6 +152,21 @@ def heat(found: Counterfactual, figure: "Figure") -> None:
     jumpy(axes, x, now, "Counterfactual", BLUE)
     axes.axhline(found.heat_cap, color=VERMILION, linewidth=1.2, linestyle=DASH_DOT, label=f"Cap: {formats.percent(found.heat_cap)}")
     axes.set_ylim(bottom=0.0)
+    percent_axis(axes)
+    finish(axes, x)
+
+
+def concentration(found: Counterfactual, figure: "Figure") -> None:
+    """Draw both shares of the largest cohort."""
+    then, now, days = series(found, "top_cohort_then"), series(found, "top_cohort"), [day.day for day in found.days]
+    why = nothing_to_draw(days, (then, now))
+    if why:
+        says(figure, why)
+        return
+    axes, x = figure.add_subplot(), numbers(days)
+    jumpy(axes, x, then, "Recorded", SOFT, DASHED)
+    jumpy(axes, x, now, "Counterfactual", BLUE)
+    axes.set_ylim(0.0, 1.02)
     percent_axis(axes)
     finish(axes, x)
 
@@ -282,6 +297,7 @@ _DRAW: dict[str, Callable[[Counterfactual, "Figure"], None]] = {
     "equity": equity,
     "drawdown": drawdown,
     "heat": heat,
+    "concentration": concentration,
     "refusals": refusals,
     "pnl": pnl,
 }

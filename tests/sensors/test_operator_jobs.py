@@ -6,9 +6,12 @@ import dagster as dg
 import pytest
 
 from portfolio_platform.alerts.heartbeat import platform_alert
+from portfolio_platform.book import approvals
 from portfolio_platform.book.alerts import PLATFORM, by_id, open_alerts
 from portfolio_platform.book.recommendations import listed
 from portfolio_platform.book.silences import in_force
+from portfolio_platform.control.operators import add_operator, sign_recommendation
+from portfolio_platform.control.signing import read_key
 from portfolio_platform.definitions import build_definitions
 from portfolio_platform.home import Home
 from portfolio_platform.monitor.lifecycle import publish_recommendations
@@ -83,6 +86,24 @@ def test_a_recommendation_is_decided_on_once_by_who_read_it(sample_copy):
     with sample_copy.book.reading() as connection:
         decided = {found.id: found for found in listed(connection)}[one.id]
     assert (decided.state, decided.decided_by) == ("approved", "Ada")
+
+
+def test_a_decision_is_signed_elsewhere_and_handed_in_by_its_form(sample_copy, tmp_path):
+    publish_recommendations(sample_copy, [date(2010, 12, day) for day in range(20, 32)])
+    with sample_copy.book.reading() as connection:
+        one = next(one for one in listed(connection) if one.state == "proposed")
+    add_operator(sample_copy, "Ada", key_out=tmp_path / "ada.key")
+    key = read_key(tmp_path / "ada.key")
+    signed = sign_recommendation(sample_copy, one.id, key, decision="reject", reason="not now", expected_hash=one.content_hash)
+    config = {"recommendation_id": one.id, "signature": signed.token}
+    launch(sample_copy, "reject", "reject_recommendation", succeeds=False, by="Bob", **config)
+    other = sign_recommendation(sample_copy, one.id, key, decision="reject", reason="not now", expected_hash=one.content_hash)
+    launch(sample_copy, "reject", "reject_recommendation", by="Ada", **config | {"signature": other.token})
+    with sample_copy.book.reading() as connection:
+        decided = {found.id: found for found in listed(connection)}[one.id]
+        handed_in = approvals.listed(connection, one.id)
+    assert (decided.state, decided.decided_by, decided.reason) == ("rejected", "Ada", "not now")
+    assert [(found.state, found.code) for found in handed_in] == [("refused", "forged"), ("accepted", "")]
 
 
 def test_a_restatement_computes_again_from_its_day_and_changes_nothing_where_nothing_changed(sample_copy):

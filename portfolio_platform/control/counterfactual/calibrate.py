@@ -29,7 +29,7 @@ class Point(NamedTuple):
 
     Attributes:
         name: what it changes.
-        max_drawdown: deepest drawdown inside the window, a fraction.
+        max_drawdown: deepest fall from a high inside the window, a fraction.
         pnl: profit and loss, base currency.
         forgone: recorded P&L less this one, base currency.
         risk_refused: share of the requested risk that was not granted.

@@ -108,7 +108,7 @@ def _course(record: Record, window: Window, start: float, rows: Sequence[Drawdow
     equity = held.equity[inside]
     known = equity[np.isfinite(equity)]
     end = float(known[-1]) if known.size else float("nan")
-    drawdowns = np.array([day.drawdown for day in rows], dtype=np.float64)
+    from_start = np.concatenate(([start], units))
     mean = float(known.mean()) if known.size else float("nan")
     return Course(
         equity=end,
@@ -116,7 +116,7 @@ def _course(record: Record, window: Window, start: float, rows: Sequence[Drawdow
         realised=sums.realised,
         unrealised=sums.unrealised,
         fees=sums.fees,
-        max_drawdown=_most(drawdowns),
+        max_drawdown=float((1.0 - from_start / np.maximum.accumulate(from_start)).max()),
         worst_return=float(returns[worst]),
         worst_day=record.day(window.first + worst),
         total_return=float(units[-1] / start - 1.0),

@@ -111,7 +111,8 @@ class Course(NamedTuple):
         realised: realised P&L of trades, before fees.
         unrealised: change of unrealised P&L of trades.
         fees: fees paid.
-        max_drawdown: deepest drawdown of the unit value inside the window, a fraction.
+        max_drawdown: deepest fall of the unit value from a high inside the window, or from its beginning, a fraction: what was lost
+            before the window is no policy's doing.
         worst_return: worst daily return, a fraction.
         worst_day: its day.
         total_return: flow-neutral return over the window, a fraction.

@@ -3,8 +3,7 @@
 import json
 import shutil
 import stat
-from collections.abc import Callable, Iterator
-from datetime import date
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,20 +18,9 @@ from portfolio_platform.control.operators import add_operator, remove_operator
 from portfolio_platform.control.signing import make_key, read_key
 from portfolio_platform.errors import StoreProblem
 from portfolio_platform.home import Home
-from tests.unit.book.conftest import postgres, store, url
 from tests.unit.book.workers import NOW
 
-__all__ = ["postgres", "store", "url"]
 log = schema.events.c
-
-
-@pytest.fixture
-def store_home(url: str, tmp_path: Path) -> Iterator[Home]:
-    made = Home(tmp_path / "home", book_url=url)
-    made.create()
-    made.pin_clock(date(2010, 12, 31))
-    yield made
-    made.book.close()
 
 
 def happen(home: Home, count: int, name: str) -> None:

@@ -1,7 +1,5 @@
 """Operators: whose key counts, and that no private key stays with the platform."""
 
-from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,19 +11,7 @@ from portfolio_platform.control.operators import add_operator, operator_of, remo
 from portfolio_platform.control.signing import make_key, read_key, write_key
 from portfolio_platform.errors import PortfolioError, WrongUse
 from portfolio_platform.home import Home
-from tests.unit.book.conftest import postgres, store, url
 from tests.unit.book.workers import NOW
-
-__all__ = ["postgres", "store", "url"]
-
-
-@pytest.fixture
-def store_home(url: str, tmp_path: Path) -> Iterator[Home]:
-    made = Home(tmp_path / "home", book_url=url)
-    made.create()
-    made.pin_clock(date(2010, 12, 31))
-    yield made
-    made.book.close()
 
 
 def test_an_operator_is_added_removed_and_comes_back_with_another_key(store_home: Home, tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 """Decisions on recommendations with a signature: what is taken, what is refused, and that every refusal is in the log."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
@@ -21,18 +19,6 @@ from portfolio_platform.monitor.lifecycle import approve, reject
 from portfolio_platform.policy.assigned import Assigned, assigned_policies
 from tests.unit.alerts.making import assert_rebuilds, day
 from tests.unit.alerts.test_lifecycle import LOOSEN, of, publish, row, states
-from tests.unit.book.conftest import postgres, store, url
-
-__all__ = ["postgres", "store", "url"]
-
-
-@pytest.fixture
-def store_home(url: str, tmp_path: Path) -> Iterator[Home]:
-    made = Home(tmp_path / "home", book_url=url)
-    made.create()
-    made.pin_clock(date(2010, 12, 31))
-    yield made
-    made.book.close()
 
 
 def with_policy(monkeypatch: pytest.MonkeyPatch, *, live: bool = True, **changes: object) -> None:

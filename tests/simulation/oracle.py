@@ -1,0 +1,166 @@
+"""A second, slow bookkeeping of risk: plain dictionaries and loops, written from the rules' text and not from the reducer.
+
+It follows what was granted, filled, given up and stated, and says what active and reserved risk have to be. It knows
+nothing of groups kept in sums, of immutable maps, or of the order in which the reducer does its work.
+"""
+
+from dataclasses import dataclass, field
+
+from portfolio_platform.control import events as kinds
+
+
+@dataclass
+class Held:
+    quantity: int
+    risk: int
+    template: str
+    playbook: str
+
+
+@dataclass
+class Kept:
+    strategy: str
+    symbol: str
+    template: str
+    playbook: str
+    bucket: str
+    granted: int
+    left: int
+    expires: int
+
+
+@dataclass
+class Oracle:
+    """What the events said so far."""
+
+    held: dict = field(default_factory=dict)
+    kept: dict = field(default_factory=dict)
+    early: dict = field(default_factory=dict)
+    fills: list = field(default_factory=list)
+    groups: dict = field(default_factory=dict)
+    buckets: dict = field(default_factory=dict)
+    since: int = 0
+    stated_at: int = 0
+
+    def saw(self, event) -> None:
+        if isinstance(event, kinds.PortfolioOpened):
+            self.since = event.since
+        elif isinstance(event, kinds.InstrumentsStated):
+            self.groups.update(dict(event.instruments))
+        elif isinstance(event, kinds.AllocationDecided):
+            self._granted(event)
+        elif isinstance(event, kinds.FillRecorded):
+            self._filled(event.fill)
+        elif isinstance(event, kinds.ReservationEnded):
+            self.kept.pop(event.intent_id, None)
+        elif isinstance(event, kinds.FactsStated):
+            self._stated(event)
+
+    def _granted(self, event) -> None:
+        intent, granted = event.intent, event.decision.approved_risk
+        if not granted:
+            return
+        already = min(granted, self.early.pop(intent.intent_id, (0, 0))[0])
+        self.kept[intent.intent_id] = Kept(
+            intent.strategy,
+            intent.symbol,
+            intent.template,
+            intent.playbook,
+            intent.correlation_bucket,
+            granted,
+            granted - already,
+            event.decision.expires_at,
+        )
+
+    def _risk_of(self, fill) -> int:
+        if fill.risk is not None:
+            return fill.risk
+        kept = self.kept.get(fill.intent_id)
+        return kept.left if kept is not None and kept.left > 0 else fill.exposure
+
+    def _filled(self, fill) -> None:
+        risk = self._risk_of(fill)
+        self.fills.append((fill, risk))
+        key = (fill.strategy, fill.symbol)
+        was = self.held.get(key)
+        opened = self._move(fill, risk)
+        if opened:
+            kept = self.kept.get(fill.intent_id)
+            if kept is not None:
+                kept.left = max(0, kept.left - opened)
+            elif fill.intent_id and fill.at >= self.since:
+                self.early[fill.intent_id] = (self.early.get(fill.intent_id, (0, 0))[0] + opened, fill.at)
+        now = self.held.get(key)
+        if was is not None and (now is None or (now.quantity > 0) != (was.quantity > 0)):
+            flipped = now is not None
+            for name, kept in list(self.kept.items()):
+                if (kept.strategy, kept.symbol) == key and kept.left < kept.granted and not (flipped and name == fill.intent_id):
+                    del self.kept[name]
+
+    def _move(self, fill, risk) -> int:
+        """Change the position; return the risk of what the fill opened."""
+        key = (fill.strategy, fill.symbol)
+        now = self.held.get(key)
+        if now is None:
+            self.held[key] = Held(fill.quantity, risk, fill.template, fill.playbook)
+            return risk
+        after = now.quantity + fill.quantity
+        if (now.quantity < 0) == (fill.quantity < 0):
+            self.held[key] = Held(after, now.risk + risk, now.template, now.playbook)
+            return risk
+        closed = min(abs(now.quantity), abs(fill.quantity))
+        if after == 0:
+            del self.held[key]
+            return 0
+        if closed < abs(now.quantity):
+            self.held[key] = Held(after, now.risk - now.risk * closed // abs(now.quantity), now.template, now.playbook)
+            return 0
+        rest = risk * (abs(fill.quantity) - closed) // abs(fill.quantity)
+        self.held[key] = Held(after, rest, fill.template, fill.playbook)
+        return rest
+
+    def _stated(self, event) -> None:
+        if event.facts.at < self.stated_at:  # an older session, restated: it is on record, and moves nothing
+            return
+        self.stated_at = event.facts.at
+        week = 7 * 86_400_000_000_000  # how long a decision is waited for
+        self.early = {name: one for name, one in self.early.items() if one[1] > event.facts.at - week}
+        self.held = {(one.strategy, one.symbol): Held(one.quantity, one.risk, one.template, one.playbook) for one in event.positions}
+        self.buckets = dict(event.buckets)
+        self.fills = [(fill, risk) for fill, risk in self.fills if fill.at > event.facts.at]
+        for fill, risk in self.fills:
+            self._move(fill, risk)
+
+    @property
+    def active(self) -> int:
+        return sum(one.risk for one in self.held.values())
+
+    @property
+    def reserved(self) -> int:
+        return sum(one.left for one in self.kept.values())
+
+    def used(self, rule: str, scope: str) -> int:
+        """Risk of one group, counted anew over everything that is held or kept."""
+        total = 0
+        for (_, symbol), one in self.held.items():
+            total += one.risk if self._belongs(rule, scope, symbol, one.template, one.playbook, "") else 0
+        for one in self.kept.values():
+            total += one.left if self._belongs(rule, scope, one.symbol, one.template, one.playbook, one.bucket) else 0
+        return total
+
+    def _belongs(self, rule, scope, symbol, template, playbook, bucket) -> bool:
+        instrument = self.groups[symbol]
+        return {
+            "heat": True,
+            "symbol": symbol == scope,
+            "cohort": instrument.cohort == scope,
+            "sector": instrument.sector == scope,
+            "template": template == scope,
+            "playbook": playbook == scope,
+            "bucket": self.buckets.get(symbol, bucket) == scope,
+        }[rule]
+
+    @property
+    def places(self) -> int:
+        """Strategies in symbols that hold or reserve something."""
+        return len({*self.held, *((one.strategy, one.symbol) for one in self.kept.values())})
