@@ -1,12 +1,13 @@
 # make run    set up, import the sample, run the platform once, show the newest reports
 # make ui     the Dagster UI on 127.0.0.1:3000
 # make test   the tests          make check  lint, types, import arrows
+# make prove  the long proofs of the control plane, with figures
 # make bench  speed, as ratios   make lock   pin the dependencies anew (needs uv)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run ui test check bench lock clean
+.PHONY: run ui test check prove bench lock clean
 
 VENV ?= $(CURDIR)/.venv
 BIN := $(VENV)/bin
@@ -36,6 +37,9 @@ check: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+prove: $(INSTALLED)
+	@$(BIN)/python -m tests.simulation.prove
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks

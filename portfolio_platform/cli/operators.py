@@ -82,6 +82,7 @@ def list_(
             print_json([asdict(one) for one in found])
             return
         table = Table("name", "key", "added", "by", "removed", title="Operators", title_justify="left")
+        table.columns[1].overflow = "fold"  # an id that is cut cannot be copied
         for one in found:
             gone = f"{one.removed_at[:19]} by {one.removed_by}" if one.removed_at else ""
             table.add_row(*map(plain, (one.name, one.id, one.added_at[:19], one.added_by, gone)))

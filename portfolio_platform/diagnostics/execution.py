@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from portfolio_platform.diagnostics.execution_windows import Windows, observed_until
+from portfolio_platform.diagnostics.execution_windows import Further, Windows, observed_until
 from portfolio_platform.evidence.intervals import quantile_ranks, wilson
 from portfolio_platform.policy.diagnostics import ExecutionPolicy
 
@@ -142,7 +142,8 @@ def profile(
     of_medians = pooled[owner] & (not measure.is_rate)
     expected = within.mean(given.expected)
     expected[of_medians] = within.at(of_medians).median(given.expected)
-    realised, low, high = _rate(given.value, within) if measure.is_rate else _median(given.value, within, policy.median_minimum)
+    figures = _rate(given.value, within) if measure.is_rate else _ordered(given.value, within, wider, policy)
+    realised, low, high, p90 = figures
     cusum, signal, seen, mean, squares = _cusum(measure, given, ends, bounds, carried, policy)
     found = Profile(
         query=query,
@@ -150,7 +151,7 @@ def profile(
         realised=realised,
         low=low,
         high=high,
-        p90=np.full(ends.size, np.nan) if measure.is_rate else _upper(given.value, wider, policy.p90_minimum),
+        p90=p90,
         expected_p90=np.where(of_medians, np.nan, wider.mean(given.expected_p90)),
         drift=_drift(measure, expected, low, high),
         cusum=cusum,
@@ -181,26 +182,18 @@ def _spread(found: Profile, query: Int64, which: Int64) -> Profile:
     return Profile(query=query, **columns)
 
 
-def _median(values: Float64, within: Windows, minimum: int) -> tuple[Float64, Float64, Float64]:
-    """Return the median of each window and its exact interval at 95 %, NaN below the minimum."""
-    ranks = [quantile_ranks(size, 0.5) if size >= max(minimum, 1) else None for size in range(within.width + 1)]
+def _ordered(values: Float64, within: Windows, wider: Windows, policy: ExecutionPolicy) -> tuple[Float64, Float64, Float64, Float64]:
+    """Return the median of each window, its exact interval at 95 %, and the 90th percentile of the wider one; NaN below their minimum."""
+    ranks = [quantile_ranks(size, 0.5) if size >= max(policy.median_minimum, 1) else None for size in range(within.width + 1)]
     lower, upper = (np.array([0 if pair is None else pair[end] for pair in ranks]) for end in (0, 1))
-    return within.interval(values, lower, upper)
+    return within.order_statistics(values, lower, upper, Further(wider.start, 0.9, policy.p90_minimum))
 
 
-def _rate(values: Float64, within: Windows) -> tuple[Float64, Float64, Float64]:
-    """Return share of successes and its Wilson interval at 95 %."""
+def _rate(values: Float64, within: Windows) -> tuple[Float64, Float64, Float64, Float64]:
+    """Return share of successes and its Wilson interval at 95 %; a rate has no percentile."""
     successes, n = within.above(values, 0.0), within.n
     low, high = wilson(successes, n)
-    return successes / n, low, high
-
-
-def _upper(values: Float64, within: Windows, minimum: int) -> Float64:
-    """Return the 90th percentile of each window, NaN below the minimum."""
-    enough = within.n >= minimum
-    found = np.full(enough.size, np.nan)
-    found[enough] = within.at(enough).quantile(values, 0.9)
-    return found
+    return successes / n, low, high, np.full(n.size, np.nan)
 
 
 def _drift(measure: Measure, expected: Float64, low: Float64, high: Float64) -> Float64:

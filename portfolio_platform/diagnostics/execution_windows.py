@@ -74,6 +74,46 @@ def _pick(
 
 
 @njit(cache=True)
+def _pick_upper(
+    rows: Float64,
+    n: Int64,
+    values: Float64,
+    further: Int64,
+    start: Int64,
+    share: float,
+    minimum: int,
+    top: Float64,
+    out: Float64,
+) -> None:  # pragma: no cover - compiled
+    """Take a quantile of each ordered row together with the observations ``further:start`` before it, where that is enough.
+
+    The largest of the row are there already; one before it matters where it is larger than the least of them.
+    """
+    for row in range(n.size):
+        size = n[row] + start[row] - further[row]
+        if size < minimum:
+            continue
+        below = int(np.floor(share * (size - 1)))
+        kept = size - below
+        count = min(kept, n[row])
+        top[:count] = rows[row, n[row] - count : n[row]]
+        for i in range(further[row], start[row]):
+            if count == kept and values[i] <= top[0]:
+                continue
+            # of a full list the least leaves, else there is room for one more
+            place = 0 if count == kept else count
+            if count < kept:
+                for k in range(count, 0, -1):
+                    top[k] = top[k - 1]
+                count, place = count + 1, 0
+            while place + 1 < count and top[place + 1] < values[i]:
+                top[place] = top[place + 1]
+                place += 1
+            top[place] = values[i]
+        out[row] = top[0] + (share * (size - 1) - below) * (top[min(1, kept - 1)] - top[0])
+
+
+@njit(cache=True)
 def _above(values: Float64, start: Int64, end: Int64, limit: float, count: Int64) -> None:  # pragma: no cover - compiled
     for row in range(start.size):
         for i in range(start[row], end[row]):
@@ -105,26 +145,22 @@ class Windows:
             start = self.start[part]
             yield part, start, self.end[part], buffer[: start.size]
 
-    def interval(self, values: Float64, lower: Int64, upper: Int64) -> tuple[Float64, Float64, Float64]:
-        """Return the median of each window and two of its order statistics, whose 1-based ranks are by size; rank 0 gives NaN."""
-        n, median, low, high = self.n, np.empty(self.start.size), np.full(self.start.size, np.nan), np.full(self.start.size, np.nan)
+    def order_statistics(
+        self, values: Float64, lower: Int64, upper: Int64, further: "Further"
+    ) -> tuple[Float64, Float64, Float64, Float64]:
+        """Return the median of each window, two of its order statistics, whose 1-based ranks are by size, and an upper quantile.
+
+        Rank 0 gives NaN. The quantile is linear between order statistics.
+        """
+        n, size = self.n, self.start.size
+        median, low, high, quantile = np.empty(size), np.full(size, np.nan), np.full(size, np.nan), np.full(size, np.nan)
+        top = np.empty(int((self.end - further.start).max(initial=0)))
         for part, start, end, rows in self._blocks():
             _lay(values, start, end, rows)
             rows.sort(axis=1)
             _pick(rows, n[part], lower, upper, median[part], low[part], high[part])
-        return median, low, high
-
-    def quantile(self, values: Float64, share: float) -> Float64:
-        """Return a quantile of each window, linear between order statistics."""
-        found, n = np.empty(self.start.size), self.n
-        for part, start, end, rows in self._blocks():
-            _lay(values, start, end, rows)
-            rows.sort(axis=1)
-            row, exact = np.arange(start.size), share * (n[part] - 1)
-            below = np.floor(exact).astype(np.int64)
-            first, second = rows[row, below], rows[row, np.minimum(below + 1, n[part] - 1)]
-            found[part] = first + (exact - below) * (second - first)
-        return found
+            _pick_upper(rows, n[part], values, further.start[part], start, further.share, further.minimum, top, quantile[part])
+        return median, low, high, quantile
 
     def mean(self, values: Float64) -> Float64:
         """Return the mean of each window's known values, NaN where it has none."""
@@ -155,3 +191,12 @@ class Windows:
         if limit < np.inf:
             _above(values, self.start, self.end, limit, count)
         return count
+
+
+@dataclass(frozen=True)
+class Further:
+    """An upper quantile that needs more observations than a window has: where those begin that it is of, and how many must be there."""
+
+    start: Int64
+    share: float
+    minimum: int

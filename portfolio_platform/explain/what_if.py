@@ -141,12 +141,16 @@ def _counts(home: Home, portfolios: list[str], first: date, last: date) -> Count
     found: Counter[Key] = Counter()
     for row in home.lake.read(derived.DRAWDOWN_STATE, ["portfolio", "regime"], where, **months).to_pylist():
         found[row["portfolio"], "sessions in regime", row["regime"]] += 1
-    columns = ["portfolio", "rule", "severity", "alert_id"]
+    columns = ["portfolio", "day", "rule", "severity", "alert_id"]
+    # a rule may fire in several scopes of one session, which is one session
+    fired: set[tuple[Key, date]] = set()
     begun: set[tuple[str, str, str]] = set()
     for row in home.lake.read(derived.ALERT_STATES, columns, where & (pc.field("state") == "firing"), **months).to_pylist():
-        found[row["portfolio"], "sessions firing", row["rule"]] += 1
-        found[row["portfolio"], "sessions critical", row["rule"]] += row["severity"] == "critical"
+        fired.add(((row["portfolio"], "sessions firing", row["rule"]), row["day"]))
+        if row["severity"] == "critical":
+            fired.add(((row["portfolio"], "sessions critical", row["rule"]), row["day"]))
         begun.add((row["portfolio"], row["rule"], row["alert_id"]))
+    found.update(key for key, _ in fired)
     for portfolio, rule, identity in begun:
         found[portfolio, "alerts begun", rule] += date.fromisoformat(identity.rsplit(":", 1)[1]) >= first
     for row in home.lake.read(derived.RECOMMENDATION_STATES, ["portfolio", "status", "mode"], where, **months).to_pylist():

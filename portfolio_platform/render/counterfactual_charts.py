@@ -58,7 +58,7 @@ TITLES = {
     "equity": "Equity, as it was and as it would have been",
     "drawdown": "Drawdown, and the regime that it calls for",
     "heat": "Heat against its cap",
-    "concentration": "Largest cohort's share of gross exposure",
+    "concentration": "Concentration: the largest cohort",
     "refusals": "Risk refused, by rule and quarter",
     "pnl": "Losses avoided and gains missed, by rule",
 }
@@ -66,7 +66,7 @@ SENTENCES = {
     "equity": "Dashed: recorded. Solid: with the scaled trades; deposits and withdrawals are in both.",
     "drawdown": "Below the high-water mark of the unit value. The strip names the regime of the counterfactual path.",
     "heat": "Active risk over equity. A cap binds what is new: heat goes above it when a stop falls behind the price.",
-    "concentration": "Zero where nothing is held. A cohort is what the instruments' file says.",
+    "concentration": "Its gross exposure over equity.",
     "refusals": "Share of the quarter's requested risk; mode is the drawdown regime's smaller size.",
     "pnl": "What the refused shares of trades made. The mark is the net: right of zero it paid to refuse.",
 }
@@ -123,7 +123,9 @@ def drawdown(found: Counterfactual, figure: "Figure") -> None:
     axes.plot(x, -then, color=SOFT, linewidth=1.1, linestyle=DASHED, label=f"Recorded: worst {formats.percent(float(np.nanmax(then)))}")
     axes.plot(x, -now, color=BLUE, linewidth=1.4, label=f"Counterfactual: worst {formats.percent(float(np.nanmax(now)))}")
     if found.risk_off < 1.0:
-        axes.axhline(-found.risk_off, color=VERMILION, linewidth=1.1, linestyle=DASH_DOT, label="Risk-off")
+        axes.axhline(
+            -found.risk_off, color=VERMILION, linewidth=1.1, linestyle=DASH_DOT, label=f"Risk-off from {formats.percent(found.risk_off, 0)}"
+        )
     percent_axis(axes)
     axes.tick_params(axis="x", length=0)
     seen = dict.fromkeys(day.regime for day in found.days if day.regime != NORMAL)
@@ -157,8 +159,8 @@ def heat(found: Counterfactual, figure: "Figure") -> None:
 
 
 def concentration(found: Counterfactual, figure: "Figure") -> None:
-    """Draw both shares of the largest cohort."""
-    then, now, days = series(found, "top_cohort_then"), series(found, "top_cohort"), [day.day for day in found.days]
+    """Draw the exposure of the largest cohort on both paths."""
+    then, now, days = series(found, "cohort_exposure_then"), series(found, "cohort_exposure"), [day.day for day in found.days]
     why = nothing_to_draw(days, (then, now))
     if why:
         says(figure, why)
@@ -166,7 +168,7 @@ def concentration(found: Counterfactual, figure: "Figure") -> None:
     axes, x = figure.add_subplot(), numbers(days)
     jumpy(axes, x, then, "Recorded", SOFT, DASHED)
     jumpy(axes, x, now, "Counterfactual", BLUE)
-    axes.set_ylim(0.0, 1.02)
+    axes.set_ylim(bottom=0.0)
     percent_axis(axes)
     finish(axes, x)
 
@@ -238,6 +240,8 @@ def trade_off(found: Calibration, figure: "Figure") -> None:
     _window(left, found, found.choice.seen, "Choosing")
     _window(right, found, found.judged, "Judging")
     left.set_ylabel("Maximum drawdown")
+    seen = (*found.choice.seen.points, *found.judged.points, found.choice.seen.then, found.judged.then)
+    left.set_ylim(0.0, 1.06 * max(found.ceiling if found.ceiling < 1.0 else 0.0, *(point.max_drawdown for point in seen)) or 1.0)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
 
@@ -270,7 +274,6 @@ def _window(axes: "Axes", found: Calibration, window: Judged, title: str) -> Non
     axes.set_title(f"{title}: {window.first} to {window.last}", loc="left")
     axes.set_xlabel(f"P&L forgone, {found.currency}")
     axes.xaxis.set_major_formatter(lambda amount, _: short_money(amount))
-    axes.set_ylim(bottom=0.0)
     percent_axis(axes)
 
 

@@ -148,6 +148,17 @@ class Oracle:
             total += one.left if self._belongs(rule, scope, one.symbol, one.template, one.playbook, one.bucket) else 0
         return total
 
+    def named(self) -> set:
+        """The groups that anything held or kept belongs to."""
+        found = {("heat", "")} if self.held or self.kept else set()
+        everything = [(symbol, one.template, one.playbook, "") for (_, symbol), one in self.held.items()]
+        everything += [(one.symbol, one.template, one.playbook, one.bucket) for one in self.kept.values()]
+        for symbol, template, playbook, bucket in everything:
+            instrument = self.groups[symbol]
+            found |= {("symbol", symbol), ("cohort", instrument.cohort), ("sector", instrument.sector)}
+            found |= {("template", template), ("playbook", playbook), ("bucket", self.buckets.get(symbol, bucket))}
+        return {(rule, scope) for rule, scope in found if scope or rule == "heat"}
+
     def _belongs(self, rule, scope, symbol, template, playbook, bucket) -> bool:
         instrument = self.groups[symbol]
         return {

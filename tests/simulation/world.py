@@ -214,12 +214,20 @@ class World:
         self._require(len(state.holders) == oracle.places, f"{len(state.holders)} places are not {oracle.places}")
         self._require(all(one.remaining >= 0 for one in state.reservations.values()), "a reservation is negative")
         self._require(all(one.risk >= 0 for one in state.positions.values()), "a position's risk is negative")
-        for key, used in state.used.items():
+        for key in oracle.named() | set(state.used):
+            used = state.used.get(key, 0)
             self._require(used == oracle.used(*key), f"{key} uses {used}, not {oracle.used(*key)}")
 
     def _within(self, intent: PortfolioIntent, decision: Any, before: dict[tuple[str, str], int]) -> None:
         """Caps hold for what was granted: with it, no group is beyond its limit."""
         granted = decision.approved_risk
+        terms = self.state.terms
+        refused_for_room = decision.code.startswith("rejected_") and decision.code.endswith(
+            ("_cap", "_heat", "_count", "_positions", "_ticket")
+        )
+        self._require(
+            not (refused_for_room and (terms.flatten or terms.mode == "risk_off")), "the gravest reason was not the one that was given"
+        )
         if not granted:
             return
         terms, state = self.state.terms, self.state
@@ -268,6 +276,8 @@ def step(world: World, draw: Random) -> None:
     kind = draw.choices(list(_STEPS), list(_STEPS.values()))[0]
     size = draw.choice([1, 50, 19_999, 20_000, 100_000, 700_000, 2_000_000, 2_000_001, 6_000_000, 10**7])
     world.said.append(f"{kind} {symbol} {strategy} {size}")
+    if kind == "fill" and world.state.positions and draw.random() < 0.5:
+        strategy, symbol = draw.choice(sorted(world.state.positions))
     if kind == "ask":
         side = draw.choices(["long", "short", "flat", "up"], [10, 6, 2, 1])[0]
         world.ask(f"i{draw.randrange(40)}", size, symbol, strategy, template, side, draw.choice([None, 10**6]))

@@ -176,6 +176,8 @@ def _days(
             top_symbol=float(now.symbol[place]),
             top_cohort_then=float(then.cohort[place]),
             top_cohort=float(now.cohort[place]),
+            cohort_exposure_then=float(then.cohort_pct[place]),
+            cohort_exposure=float(now.cohort_pct[place]),
             refused=refused[place],
             clipped=clipped[place],
         )

@@ -78,6 +78,8 @@ class Day(NamedTuple):
         top_symbol: the counterfactual one.
         top_cohort_then: share of the largest cohort, of gross exposure.
         top_cohort: the counterfactual one.
+        cohort_exposure_then: gross exposure of the largest cohort, of equity.
+        cohort_exposure: the counterfactual one.
         refused: intents of the day that were refused.
         clipped: intents of the day that were clipped.
     """
@@ -98,6 +100,8 @@ class Day(NamedTuple):
     top_symbol: float
     top_cohort_then: float
     top_cohort: float
+    cohort_exposure_then: float
+    cohort_exposure: float
     refused: int
     clipped: int
 

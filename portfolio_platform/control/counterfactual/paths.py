@@ -212,7 +212,7 @@ class _Walk:
         record = self._record
         rows: list[tuple[int, int, float, int, int]] = []
         for place, changes in enumerate(self._changed):
-            ends = [*list(changes)[1:], record.sessions]
+            ends = [*list(changes)[1:], record.sessions][: len(changes)]
             for (since, units), until in zip(changes.items(), ends, strict=True):
                 rows += [(one, place, amount, since, until) for one, amount in units.items()]
         columns = list(zip(*rows, strict=True)) or [()] * 5

@@ -72,11 +72,11 @@ def _scaled(
         k, held, total = window[m], place_of[symbol[start[members[m]] : start[members[m] + 1]]], 0.0
         for j in range(held.size):
             total += scale[k, held[j]] * scale[k, held[j]]
-        by = 1.0 / np.sqrt(total) if total > 0.0 else 0.0
+        by, centre = 1.0 / np.sqrt(total) if total > 0.0 else 0.0, mean[k][held]
         for t in range(count[k]):
             row, target = returns[ends[k] - count[k] + 1 + t], out[m, t]
             for j in range(held.size):
-                target[j] = (row[held[j]] - mean[k, held[j]]) * by
+                target[j] = (row[held[j]] - centre[j]) * by
             target[held.size :] = 0.0
         out[m, count[k] :] = 0.0
 
@@ -84,8 +84,9 @@ def _scaled(
 def absorption_ratios(stretch: Stretch, book: Book, place_of: Int64, mean: Float64, scale: Float64, share: float) -> Float64:
     """Return the absorption ratio of each member of a stretch, NaN below two symbols.
 
-    ``mean`` and ``scale`` (windows, symbols) are `matrices.moments`, ``place_of`` is each symbol's place in them. The T x T Gram matrix has the same non-zero eigenvalues as the
-    covariance matrix: the smaller of the two is taken. Sessions with the same window and the same symbols share one.
+    ``mean`` and ``scale`` (windows, symbols) are `matrices.moments`, ``place_of`` is each symbol's place in them. The T x T Gram
+    matrix has the same non-zero eigenvalues as the covariance matrix: the smaller of the two is taken. Sessions with the same
+    window and the same symbols share one.
     """
     of = np.empty(stretch.members.size, np.int64)
     heads = _different_sets(stretch.members, stretch.window, book.start, book.symbol, of)

@@ -16,7 +16,7 @@ Float64 = npt.NDArray[np.float64]
 
 # of matrices whose eigenvalues are about 1 at most: the square of an entry beside the diagonal that changes none of them
 NEGLIGIBLE = 1e-32
-# what a sweep's remainder is at least: its square is divided by
+# what is divided by, or whose square is, is at least this
 LEAST = 1e-60
 # sweeps for each eigenvalue: two are usual
 SWEEPS = 30
@@ -60,7 +60,7 @@ def _tridiagonal(a: Any, size: int, diagonal: Any, squares: Any, space: Any) -> 
         root = np.sqrt(length)
         u[k - 1] += root if u[k - 1] > 0.0 else -root
         length += root * abs(row[k - 1])
-        beta = 1.0 / length if length > 0.0 else 0.0
+        beta = 1.0 / length if length > LEAST else 0.0  # so little is left where it is
         width = (k + STEP - 1) // STEP * STEP
         product[:width] = 0.0
         for i in range(0, k, 4):
@@ -164,4 +164,4 @@ def eigenvalues(own: Float64, beside: Float64, sweeps: int = SWEEPS) -> Float64:
     whole, at = np.zeros((own.shape[1], size, size)), np.arange(size)
     whole[:, at, at] = own.T
     whole[:, at[1:], at[:-1]] = np.sqrt(beside[:-1].T)  # of the two triangles the lower is read
-    return np.linalg.eigvalsh(whole)
+    return np.asarray(np.linalg.eigvalsh(whole), np.float64)

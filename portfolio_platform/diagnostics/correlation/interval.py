@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 
+
 @lru_cache(maxsize=64)
 def weights(length: int, resamples: int, block: int, seed: int) -> Float64:
     """Return how often each of a window's sessions is drawn in each resample: (length, resamples), columns sum to ``length``."""

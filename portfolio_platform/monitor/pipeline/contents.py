@@ -89,7 +89,9 @@ def compose_contents(home: Home, days: Iterable[date], policies: Assigned | Poli
         yield compose(inputs, place, in_force(inputs.sessions.day[place]).of(portfolio), mode=mode, base_currency=currency, aside=aside)
 
 
-def compose_reports(home: Home, days: Iterable[date], policies: Assigned | PoliciesInTime | None = None) -> Iterator[PortfolioMonitorReport]:
+def compose_reports(
+    home: Home, days: Iterable[date], policies: Assigned | PoliciesInTime | None = None
+) -> Iterator[PortfolioMonitorReport]:
     """Yield the report of every portfolio and session among the days as a model; nothing is stored."""
     for content in compose_contents(home, days, policies):
         yield PortfolioMonitorReport.from_bytes(canonical_bytes(content, plain=True))

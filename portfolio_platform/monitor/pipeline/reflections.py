@@ -75,7 +75,17 @@ def publish_reflections(home: Home, kind: Kind, starts: Sequence[date]) -> list[
     drafts: list[ReportDraft] = []
     headlines: dict[date, dict[str, Headline]] = {period.start: {} for period in periods}
     for found in compose_reflections(home, periods, policies):
-        drafts.append(ReportDraft(found.portfolio, found.day, kind, SCHEMA_VERSION, found.policy.hash, found.canonical(), shared | {"policies": rests_on[found.day]}))
+        drafts.append(
+            ReportDraft(
+                found.portfolio,
+                found.day,
+                kind,
+                SCHEMA_VERSION,
+                found.policy.hash,
+                found.canonical(),
+                shared | {"policies": rests_on[found.day]},
+            )
+        )
         traded = found.clusters_of("portfolio")
         trades = traded[0].period.n if traded else 0
         headlines[found.day][found.portfolio] = Headline(found.action, found.why, found.performance.total_return, trades)

@@ -55,6 +55,11 @@ def test_a_window_of_sessions_says_since_when_and_a_change_has_its_sign() -> Non
     assert "(over 60 sessions, since 2010-12-02)" in text and "Trend: better, −2.0 % since" in text
 
 
+def test_a_sample_is_never_said_to_be_of_what_is_asked_for() -> None:
+    """'50 of 6 observations' was said of a rejection spike."""
+    assert "How sure: n = 50 (6 required), gate passed" in written(message(alert_row(9, sample_size=50, required=6)), "text")
+
+
 def test_what_is_not_known_is_left_out() -> None:
     made = message(alert_row(9, room=None, change=None, trend="", sample_size=None, gate_passed=None, contributors="", previous=None))
     labels = [line.label for line in made.items[0].lines]

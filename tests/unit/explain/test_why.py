@@ -71,6 +71,31 @@ def test_an_alert_is_explained_as_it_was_on_a_day(told: Home) -> None:
     assert node.value == row["observed"] and str(row["day"]) in node.text
 
 
+def test_a_spike_of_rejections_says_how_many_observations_there_are_and_how_many_are_asked_for(sample_home: Home) -> None:
+    where = (pc.field("rule") == "rejection_spike") & (pc.field("portfolio") == "core") & (pc.field("state") == "firing")
+    row = sample_home.lake.read(derived.ALERT_STATES, None, where).sort_by("day").to_pylist()[-1]
+    observed = why(sample_home, row["alert_id"], day=row["day"]).children[0]
+    assert f"; {row['sample_size']} observations, 6 asked for" in observed.words
+
+
+def test_an_alert_that_is_only_held_says_so_and_its_window_begins_at_the_mark(sample_home: Home) -> None:
+    where = (pc.field("rule") == "drawdown") & (pc.field("state") == "firing") & (pc.field("observed") < 0.06)
+    row = sample_home.lake.read(derived.ALERT_STATES, None, where).sort_by("day").to_pylist()[-1]
+    observed = why(sample_home, row["alert_id"], day=row["day"]).children[0]
+    assert "back inside >= " in observed.text and "back inside its limit" in row["sentence"]
+    marked = (pc.field("portfolio") == row["portfolio"]) & (pc.field("day") <= row["day"]) & (pc.field("under_water_days") == 0)
+    assert row["window_start"] == pc.max(sample_home.lake.read(derived.DRAWDOWN_STATE, ["day"], marked)["day"]).as_py()
+
+
+def test_the_interval_of_an_estimate_is_shown_with_the_confidence_that_it_was_asked_for(sample_home: Home) -> None:
+    day = date(2010, 8, 31)
+    for name, key in (("drawdown_z", "tightening"), ("idle", "loosening"), ("stack_ratio", "tightening"), ("template_drift", "tightening")):
+        node = why(sample_home, name, portfolio="core", day=day, depth=3)
+        titles = {child.title for child in node.walk()}
+        assert {"low", "high", f"gates.{key}_confidence"} <= titles, name
+    assert {"low", "high"} <= {child.title for child in why(sample_home, "failure_share", portfolio="core", day=day, depth=3).walk()}
+
+
 def test_a_recommendation_says_what_it_changes_and_who_decided(told: Home) -> None:
     node = why(told, newest_issue(told, "core"))
     titles = {child.title for child in node.children}

@@ -67,3 +67,18 @@ def test_a_mode_that_there_is_not_is_refused():
 def test_a_rule_pages_unless_it_says_otherwise():
     rules = default_policy().alerts.rules
     assert rules["drawdown"].pages and not rules["crowding"].pages
+
+
+def test_a_key_that_nothing_reads_any_more_is_still_read_over(tmp_path):
+    """Homes have the whole shipped file, and the book keeps policies as they were: neither may break by a key that went."""
+    policy = written(tmp_path, 'name = "mine"\n[recommendations]\nconfidence = 0.9\nvalid_sessions = 7\n')
+    assert policy.recommendations.valid_sessions == 7
+    assert "confidence" not in policy.recommendations.model_dump()
+
+
+def test_a_threshold_can_be_asked_for_in_one_session_or_two_and_in_no_more():
+    given = {"metric": "heat", "warning": 1.0, "lookback": "", "sentence": "", "action": ""}
+    assert Rule.model_validate(given).enter_sessions == 1
+    assert Rule.model_validate({**given, "enter_sessions": 2}).enter_sessions == 2
+    with pytest.raises(ValueError, match="less than or equal to 2"):
+        Rule.model_validate({**given, "enter_sessions": 3})

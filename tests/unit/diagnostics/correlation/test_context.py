@@ -7,7 +7,7 @@ from portfolio_platform.diagnostics.correlation import context
 from portfolio_platform.diagnostics.correlation.analysis import correlation_stacking
 from portfolio_platform.diagnostics.correlation.context import absorption, turbulence
 from portfolio_platform.policy.diagnostics import CorrelationPolicy
-from tests.unit.diagnostics.correlation.books import FIRST, book_of, closes_of, factor
+from tests.unit.diagnostics.correlation.books import FIRST, book_of, books_of, closes_of, factor
 
 POLICY = CorrelationPolicy()
 
@@ -29,6 +29,25 @@ def test_absorption_is_that_of_the_covariance_matrix_also_where_the_smaller_gram
     values = np.sort(np.linalg.eigvalsh(np.cov(returns, rowvar=False)))[::-1]
     top = max(1, int(0.2 * symbols + 0.5))
     assert out.absorption[0] == pytest.approx(values[:top].sum() / values.sum(), rel=1e-9)
+
+
+def test_absorption_of_many_portfolios_is_that_of_what_each_of_them_holds() -> None:
+    """More sessions than are computed together, some with the same symbols, one with a single one, and one that never moves."""
+    rng = np.random.default_rng(8)
+    returns = factor(rng, 75, 70, 0.3)
+    returns[:, 5:7] = 0.0
+    closes = closes_of(returns)
+    sets = [rng.choice(70, int(rng.integers(2, 70)), replace=False) for _ in range(12)]
+    sets += [sets[0], np.array([3]), np.array([5, 6]), np.arange(5, 12)]
+    held = {code: dict.fromkeys((closes.symbols[k] for k in chosen), 1.0) for code, chosen in enumerate(sets)}
+    out = correlation_stacking(
+        closes, books_of(closes, {code: [(FIRST + 70, mine), (FIRST + 75, mine)] for code, mine in held.items()}), POLICY
+    )
+    for place, (chosen, until) in enumerate((chosen, until) for chosen in sets for until in (70, 75)):
+        values = np.sort(np.linalg.eigvalsh(np.cov(returns[until - 60 : until, chosen], rowvar=False).reshape(chosen.size, -1)))[::-1]
+        top = max(1, int(0.2 * chosen.size + 0.5))
+        expected = values[:top].sum() / values.sum() if chosen.size > 1 and values.sum() > 0.0 else np.nan
+        assert out.absorption[place] == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
 
 def test_turbulence_is_the_mahalanobis_distance_over_its_expectation_and_today_is_not_in_its_own_moments() -> None:
