@@ -87,7 +87,8 @@ def postgres_kills(count: int) -> str:
 def _told(name: str, found: list[Survived]) -> str:
     rounds, acknowledged = sum(one.rounds for one in found), sum(one.acknowledged for one in found)
     again, decisions = sum(one.again for one in found), sum(one.decisions for one in found)
-    return f"{rounds} kills on {name}: {acknowledged:,} commands acknowledged, {again:,} of them sent again, {decisions:,} decisions, none lost, none twice"
+    said = f"{acknowledged:,} commands acknowledged, {again:,} of them sent again, {decisions:,} decisions"
+    return f"{rounds} kills on {name}: {said}, none lost, none twice"
 
 
 def torn(count: int) -> str:

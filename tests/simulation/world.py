@@ -150,11 +150,12 @@ class World:
         over = [one for one in self.state.terms.orders.values() if one.until <= self.state.now]
         self._require(not over, "an order outlived its time")
 
-    def session(self, equity: int = 10**8, regime: str = "normal", size: int = 1_000_000, moved: int = 0, bucket: str = "") -> None:
-        """The monitor states a session: the positions as they are, their stops moved by a share of their risk."""
+    def session(
+        self, equity: int = 10**8, regime: str = "normal", size: int = 1_000_000, moved: int = 0, bucket: str = "", late: int = 0
+    ) -> None:
+        """The monitor states a session, some time after its end: the positions, their stops moved by a share of their risk."""
         mode = {"normal": "normal", "defensive": "defensive", "risk_off": "risk_off"}[regime]
-        at = self.now
-        # the ledger has every fill up to the session's end
+        at = self.now - late
         positions = tuple(
             Stated(strategy, symbol, one.quantity, max(0, one.risk + one.risk * moved // 100), one.exposure, one.template, one.playbook)
             for (strategy, symbol), one in sorted(self.state.positions.items())

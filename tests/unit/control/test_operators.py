@@ -8,10 +8,12 @@ from portfolio_platform.book import operators
 from portfolio_platform.book.events import ConcurrencyConflict, read
 from portfolio_platform.book.rebuild import check_read_models, read_models, rebuild_read_models
 from portfolio_platform.control.operators import add_operator, operator_of, remove_operator, terms_version
+from portfolio_platform.control.plane import ControlPlane
 from portfolio_platform.control.signing import make_key, read_key, write_key
 from portfolio_platform.errors import PortfolioError, WrongUse
 from portfolio_platform.home import Home
 from tests.unit.book.workers import NOW
+from tests.unit.control.test_plane import opened
 
 
 def test_an_operator_is_added_removed_and_comes_back_with_another_key(store_home: Home, tmp_path: Path) -> None:
@@ -90,3 +92,11 @@ def test_who_is_no_operator_is_told_so(home: Home) -> None:
 def test_a_portfolio_that_the_control_plane_is_not_in_charge_of_has_no_terms(home: Home) -> None:
     with home.book.reading() as connection:
         assert terms_version(connection, "core") == 0
+
+
+def test_the_version_of_the_terms_is_that_of_the_control_planes_state(home: Home) -> None:
+    plane = opened(ControlPlane(home.book, home.clock), at=home.clock.now())
+    with home.book.reading() as connection:
+        version = terms_version(connection, "p")
+        assert terms_version(connection, "q") == 0
+    assert version == plane.get_portfolio_state("p").terms.version > 0
