@@ -57,12 +57,16 @@ class Stated(NamedTuple):
 
 
 class FactsStated(NamedTuple):
-    """What the monitor says of a session's end: the portfolio, its positions, the buckets of symbols."""
+    """What the monitor says of a session's end: the portfolio, its positions, the buckets of symbols.
+
+    ``adjusted`` are the symbols that were split since the session before: their quantities are not those of the fills.
+    """
 
     at: int
     facts: Facts
     positions: tuple[Stated, ...]
     buckets: tuple[tuple[str, str], ...]
+    adjusted: tuple[str, ...] = ()
 
 
 class AllocationDecided(NamedTuple):
@@ -257,12 +261,14 @@ def _encode_facts(event: FactsStated) -> dict[str, object]:
         "facts": event.facts._asdict(),
         "positions": [(*one[:2], str(one.quantity), *one[3:]) for one in event.positions],
         "buckets": event.buckets,
+        **({"adjusted": event.adjusted} if event.adjusted else {}),
     }
 
 
 def _decode_facts(data: Mapping[str, Any]) -> FactsStated:
     positions = tuple(Stated(one[0], one[1], int(one[2]), *one[3:]) for one in data["positions"])
-    return FactsStated(data["at"], Facts(**data["facts"]), positions, tuple((symbol, bucket) for symbol, bucket in data["buckets"]))
+    buckets = tuple((symbol, bucket) for symbol, bucket in data["buckets"])
+    return FactsStated(data["at"], Facts(**data["facts"]), positions, buckets, tuple(data.get("adjusted", ())))
 
 
 def _encode_decided(event: AllocationDecided) -> dict[str, object]:

@@ -48,7 +48,7 @@ def of_facts(state: ControlState, event: FactsStated) -> list[Noticed]:
     found = []
     for key in sorted({*known, *stated}):
         ours, theirs = known[key].quantity if key in known else 0, stated.get(key, 0)
-        if ours != theirs:
+        if ours != theirs and key[1] not in event.adjusted:
             found.append(Noticed(event.at, "quantity_drift", key[0], key[1], event.facts.day, _units(ours), _units(theirs)))
     return found
 

@@ -68,7 +68,9 @@ def observations(
     size = 2 * place.size
     group, day = np.empty(size, np.int64), np.empty(size, np.int64)
     figures = (np.empty(size), np.empty(size), np.empty(size))
-    _deal(place, raw.portfolio, raw.playbook, raw.day, value, expected, expected_p90, len(keys.playbooks), all_code, group, day, *figures)
+    at = np.zeros(keys.count + 1, np.int64)
+    given = (raw.portfolio, raw.playbook, raw.day, value, expected, expected_p90)
+    _deal(place, *given, len(keys.playbooks), all_code, at, group, day, *figures)
     return Observations(group, day, *figures)
 
 
@@ -83,6 +85,7 @@ def _deal(
     expected_p90: Float64,
     playbooks: int,
     all_code: int,
+    at: Int64,
     group: Int64,
     day: Int64,
     values: Float64,
@@ -90,12 +93,10 @@ def _deal(
     norms_p90: Float64,
 ) -> None:  # pragma: no cover - compiled
     """Deal observations out to their playbook's group and to that of all playbooks, each in the order in which they come."""
-    groups = (portfolio[place].max() + 1) * playbooks if place.size else 0
-    at = np.zeros(groups + 1, np.int64)
     for i in place:
         at[portfolio[i] * playbooks + playbook[i] + 1] += 1
         at[portfolio[i] * playbooks + all_code + 1] += 1
-    for g in range(groups):
+    for g in range(at.size - 1):
         at[g + 1] += at[g]
     for together in range(2):
         for i in place:

@@ -44,7 +44,8 @@ def _lay(values: Float64, start: Int64, end: Int64, rows: Float64) -> None:  # p
         size = end[row] - start[row]
         for i in range(size):
             rows[row, i] = values[start[row] + i]
-        rows[row, size:] = np.nan
+        for i in range(size, rows.shape[1]):
+            rows[row, i] = np.nan
 
 
 @njit(cache=True)
@@ -57,7 +58,8 @@ def _lay_known(values: Float64, start: Int64, end: Int64, rows: Float64, known: 
             sound = not np.isnan(value)
             rows[row, i] = value if sound else 0.0
             count += sound
-        rows[row, size:] = 0.0
+        for i in range(size, rows.shape[1]):
+            rows[row, i] = 0.0
         known[row] = count
 
 
@@ -93,10 +95,11 @@ def _pick_upper(
         size = n[row] + start[row] - further[row]
         if size < minimum:
             continue
-        below = int(np.floor(share * (size - 1)))
+        below = int(share * (size - 1))
         kept = size - below
         count = min(kept, n[row])
-        top[:count] = rows[row, n[row] - count : n[row]]
+        for k in range(count):
+            top[k] = rows[row, n[row] - count + k]
         for i in range(further[row], start[row]):
             if count == kept and values[i] <= top[0]:
                 continue

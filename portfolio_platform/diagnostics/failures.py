@@ -122,29 +122,44 @@ def _breadth(symbol: Int64, amount: Float64, low: Int64, high: Int64) -> tuple[I
 
 
 @njit(cache=True)
-def _adjust(session: Int64, p_values: Float64, out: Float64) -> None:  # pragma: no cover - compiled
-    """Adjust p-values within each session; the factor of a rank is the tests of its session over it."""
-    last = session.size
-    while last > 0:
-        first = last - 1
-        while first > 0 and session[first - 1] == session[last - 1]:
-            first -= 1
-        known = first + np.flatnonzero(~np.isnan(p_values[first:last]))
-        ranked = known[np.argsort(p_values[known])]
-        least = 1.0
-        for rank in range(ranked.size, 0, -1):
-            least = min(least, p_values[ranked[rank - 1]] * ranked.size / rank)
-            out[ranked[rank - 1]] = least
-        last = first
+def _adjust(first: Int64, p_values: Float64, ordered: Float64, least: Float64, out: Float64) -> None:  # pragma: no cover - compiled
+    """Adjust the p-values ``first[s]:first[s + 1]`` of each session; ``ordered`` has them as rows, ascending, NaN after them."""
+    for s in range(first.size - 1):
+        tests = 0
+        while tests < ordered.shape[1] and not np.isnan(ordered[s, tests]):
+            tests += 1
+        smallest = 1.0
+        for rank in range(tests, 0, -1):
+            smallest = min(smallest, ordered[s, rank - 1] * tests / rank)
+            least[rank - 1] = smallest
+        for row in range(first[s], first[s + 1]):
+            if np.isnan(p_values[row]):
+                continue
+            low, high = 0, tests
+            while low < high:
+                middle = (low + high) // 2
+                if ordered[s, middle] < p_values[row]:
+                    low = middle + 1
+                else:
+                    high = middle
+            # of equal ones the first: they are adjusted alike
+            out[row] = least[low]
 
 
 def adjusted(session: Int64, p_values: Float64) -> Float64:
     """Return p-values adjusted over the keys of each session (Benjamini & Hochberg 1995); NaN stays NaN and is no test.
 
-    ``session`` ascends.
+    ``session`` ascends. The factor of a rank is the tests of its session over it.
     """
     out = np.full(p_values.size, np.nan)
-    _adjust(session, p_values, out)
+    opens = np.append(True, session[1:] != session[:-1])[: session.size]
+    first = np.append(np.flatnonzero(opens), session.size)
+    width = int(np.diff(first).max(initial=0))
+    ordered = np.full((first.size - 1, width), np.nan)
+    row = np.cumsum(opens) - 1
+    ordered[row, np.arange(session.size) - first[row]] = p_values
+    ordered.sort(axis=1)
+    _adjust(first, p_values, ordered, np.empty(width), out)
     return out
 
 

@@ -1,5 +1,7 @@
 """Every metric by name: one line for each, and the one place where a new one is declared."""
 
+from dataclasses import replace
+
 from portfolio_platform.evidence.metric import WHOLE, Metric
 from portfolio_platform.lake import derived
 
@@ -42,6 +44,16 @@ _STACK, _IDLE, _TURN = derived.CORRELATION_STACKING, derived.IDLE_CAPITAL, deriv
 _MODES, _DRAW, _QUALITY = derived.FAILURE_MODES, derived.DRAWDOWN_STATE, derived.DATA_QUALITY
 _MODE_KEY = ("failure_mode", "template", "regime", "side")
 _START = "column:window_start"
+
+
+def _tail(name: str, label: str, baseline: str) -> Metric:
+    return Metric(name, label, _TURN, name, "probability", "estimated", "exact", sample=baseline, window=20, grows="start")
+
+
+def _of_setups(name: str, label: str, method: str, low: str = "", high: str = "", *, by_policy: bool = False) -> Metric:
+    plain = Metric(name, label, _IDLE, name, "fraction", "estimated", method, sample="setups", window=20)
+    return replace(plain, low=low, high=high, by_policy=by_policy)
+
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -207,30 +219,8 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("size_multiplier", "Size that the regime allows", _DRAW, "size_multiplier", "fraction", "census", "regime table"),
     Metric("turnover_20", "Turnover of 20 sessions", _TURN, "turnover_20", "fraction", "census", "two-sided over mean equity", window=20),
-    Metric(
-        "trades_tail",
-        "Chance of so many trades",
-        _TURN,
-        "trades_tail",
-        "probability",
-        "estimated",
-        "exact",
-        sample="trades_baseline",
-        window=20,
-        grows="start",
-    ),
-    Metric(
-        "trips_tail",
-        "Chance of so many trips",
-        _TURN,
-        "trips_tail",
-        "probability",
-        "estimated",
-        "exact",
-        sample="trips_baseline",
-        window=20,
-        grows="start",
-    ),
+    _tail("trades_tail", "Chance of so many trades", "trades_baseline"),
+    _tail("trips_tail", "Chance of so many trips", "trips_baseline"),
     Metric(
         "churn",
         "Churn of a symbol",
@@ -282,45 +272,17 @@ METRICS: tuple[Metric, ...] = (
         "mean over equity of 10 sessions",
         window=10,
     ),
-    Metric(
+    _of_setups(
         "idle",
         "Idle share of the heat cap",
-        _IDLE,
-        "idle",
-        "fraction",
-        "estimated",
         "mean of 20 sessions; interval approximate: moving blocks",
-        sample="setups",
-        low="idle_low",
-        high="idle_high",
+        "idle_low",
+        "idle_high",
         by_policy=True,
-        window=20,
     ),
-    Metric(
-        "feasible_use",
-        "Feasible use of the cap",
-        _IDLE,
-        "feasible_use",
-        "fraction",
-        "estimated",
-        "Little's law",
-        sample="setups",
-        window=20,
-    ),
-    Metric(
-        "missed_rate",
-        "Setups missed for capacity",
-        _IDLE,
-        "missed_rate",
-        "fraction",
-        "estimated",
-        "Wilson",
-        sample="setups",
-        low="missed_low",
-        high="missed_high",
-        window=20,
-    ),
-    Metric("missed_low", "Setups missed, lower end", _IDLE, "missed_low", "fraction", "estimated", "Wilson", sample="setups", window=20),
+    _of_setups("feasible_use", "Feasible use of the cap", "Little's law"),
+    _of_setups("missed_rate", "Setups missed for capacity", "Wilson", "missed_low", "missed_high"),
+    _of_setups("missed_low", "Setups missed, lower end", "Wilson"),
     Metric(
         "rejection_excess",
         "Rejections beyond the baseline",

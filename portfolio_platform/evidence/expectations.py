@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from portfolio_platform.evidence.gates import Condition, Gate, gates_by_class
 from portfolio_platform.evidence.metric import GateClass
+from portfolio_platform.lake.expectations import outcomes
 from portfolio_platform.policy.model import Policy
 
 if TYPE_CHECKING:
@@ -130,15 +131,8 @@ def terms(gate: Gate) -> dict[str, Any]:
 
 
 def _run_suite(kind: GateClass, gates: Sequence[Gate], frame: "pd.DataFrame") -> list[Expected]:
-    great_expectations: Any = import_module("great_expectations")
-    made = suite(kind, gates)
-    context = great_expectations.get_context(mode="ephemeral")
-    context.enable_analytics(False)
-    context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("evidence").add_dataframe_asset("rows")
-    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch(batch_parameters={"dataframe": frame})
-    outcome = batch.validate(made, result_format={"result_format": "COMPLETE"})
-    by_place = {result.expectation_config.meta["place"]: result for result in outcome.results}
+    results = outcomes(frame, suite(kind, gates).expectations, {"result_format": "COMPLETE"})
+    by_place = {result.expectation_config.meta["place"]: result for result in results}
     found = []
     for place, gate in enumerate(gates):
         result = by_place.get(place)

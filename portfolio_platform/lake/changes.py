@@ -19,6 +19,8 @@ def first_changed_day(lake: Lake, facts: Iterable[Fact], since_seq: int, first_d
     """
     first: int | None = None
     for fact in facts:
+        if lake.largest(fact.table, "import_seq") <= since_seq:
+            continue  # the log's statistics say so: no file is opened
         columns = ["row_id", "ts"] if fact.time_column else ["row_id"]
         fresh = lake.read(fact.table, columns, pc.field("import_seq") > since_seq)
         if not len(fresh):

@@ -21,7 +21,7 @@ HELD_BYTES = 64 << 20
 SMALL_BYTES = 2 << 20
 """Files of a table together, at most, for its rows to be held."""
 FEW_FILES = 6
-"""A read of so few files is cheap: nothing is held for it."""
+"""A read of so few files is cheap, be it of a whole table or of a part of one."""
 
 
 class Opened:
@@ -37,6 +37,8 @@ class Opened:
         self._is_small: bool | None = None
         self._wide_reads = 0
         self.rows: pa.Table | None = None
+        self.weight = 0
+        """Bytes of the rows that are held."""
 
     def is_newest(self) -> bool:
         """Say whether the folder still has the version that was opened, and none after it."""
@@ -76,7 +78,7 @@ class Opened:
         return pc.struct_field(self.files["partition"].combine_chunks(), partition)
 
     def is_worth_holding(self, partition: str, first: str | None, last: str | None) -> bool:
-        """Say whether a small table's rows should be held from now on: it is the second read of many of its files, or of all.
+        """Say whether a small table's rows should be held from now on: it has few files, or it is the second read of many.
 
         ``first`` and ``last`` are the folders that the read begins and ends with, None where it does not say.
         """
@@ -84,6 +86,8 @@ class Opened:
             self._is_small = sum(self.files["size_bytes"].to_pylist()) <= SMALL_BYTES
         if not self._is_small:
             return False
+        if len(self.files) <= FEW_FILES:
+            return True
         if partition and (first or last):
             inside = [month for month in self.months(partition).to_pylist() if (first or "") <= month <= (last or "~")]
             if len(inside) <= FEW_FILES:
@@ -119,13 +123,13 @@ class Memory:
     def hold(self, opened: Opened, rows: "pa.Table") -> None:
         """Hold a table's rows; where that is too much, the rows of those that were used least lately are let go."""
         with self._lock:
-            opened.rows = rows
+            opened.rows, opened.weight = rows, rows.nbytes
             held = [one for one in self._opened.values() if one.rows is not None]
-            much = sum(one.rows.nbytes for one in held if one.rows is not None)
+            much = sum(one.weight for one in held)
             for one in held:
                 if much <= HELD_BYTES:
                     return
-                much -= one.rows.nbytes if one.rows is not None else 0
+                much -= one.weight
                 one.rows = None
 
     def forget(self, place: str) -> None:

@@ -18,7 +18,7 @@ from portfolio_platform.monitor.reflection.periods import NOUNS
 from portfolio_platform.render import formats
 from portfolio_platform.render.blocks import Cell, Grid, columns
 from portfolio_platform.render.text import one_line
-from portfolio_platform.signals.expectations import EXCURSIONS, NOT_ALIKE
+from portfolio_platform.signals.expectations import NOT_ALIKE
 
 ACTIONS: dict[Action, str] = {
     "policy_adjust": "Adjust the policy",
@@ -220,8 +220,7 @@ def _expected(found: PortfolioReflection) -> Part:
         )
         rows.append((Cell(f"{texts[0]}, {one.unit}"), Cell(texts[1]), *(Cell(text, one.evidence_id) for text in texts[2:])))
     head = columns("<Measure", "<Playbook", "Expected", "Realised median, 95 %", "Expected P90", "P90", "Sample", "<")
-    alike = f"; {NOT_ALIKE}" if any(one.measure in EXCURSIONS for one in found.expected) else ""
-    grids = [Grid(f"At the end of the period; playbooks are named where they drift{alike}", head, tuple(rows))] if rows else []
+    grids = [Grid(f"At the end of the period; playbooks are named where they drift; {NOT_ALIKE}", head, tuple(rows))] if rows else []
     covered = tuple(
         (
             Cell(COVERED[one.name]),

@@ -52,6 +52,7 @@ def test_every_name_in_the_prose_is_one_of_the_platform():
     known = {*BY_NAME, *derived.TABLES, *policy.alerts.rules}
     known |= {column.name for table in derived.TABLES.values() for column in table.columns}
     known |= {"core", "macro", "gross", "risk", "trend_continuation", "taxonomy", "hedged", "unlabelled", "6.0 %"}
+    known |= set(type(policy.gates).model_fields)
     known |= {"normal", "defensive", "risk_off", "probation", "mae", "mfe", "policies/default.toml"}
     code = re.findall(r"`([^`\n]+)`", prose((DOCS / "metrics.md").read_text()))
     strange = [name for name in code if name not in known and not name.startswith(("portfolio ", "python -m "))]

@@ -167,6 +167,7 @@ class _Run:
         self._most = assumptions.most
         self._minor = 10**record.digits
         self._scale: list[float] = [1.0] * paths.size
+        self._share = [(1, 1)] * paths.size  # the same in whole numbers: what is taken, of what was granted then
         self._held = [0] * len(record.positions)
         self._scaled = [0] * len(record.positions)
         self._split: set[int] = set()  # since the newest facts
@@ -236,6 +237,7 @@ class _Run:
         taken = min(decision.approved_risk, math.floor(asked.approved * self._most))
         for trade in self._paths.trades_of[place]:
             self._scale[trade] = taken / asked.approved
+            self._share[trade] = (taken, asked.approved)
         notional = decision.approved_notional
         if taken < decision.approved_risk and notional is not None:
             notional = notional * taken // decision.approved_risk
@@ -247,7 +249,8 @@ class _Run:
         record, fill = self._record, self._record.fills[step.fill]
         held = record.positions[step.position]
         closing = _share(self._scaled[step.position], step)
-        opening = round(step.opened * self._scale[step.trade]) if step.opened else 0
+        taken, approved = self._share[step.trade] if step.opened else (0, 1)
+        opening = step.opened * taken // approved
         rate = float(record.fx[held.currency, step.session])
         each = held.multiplier * (rate if math.isfinite(rate) else 1.0) * self._minor / 10**18
         for amount, part in ((closing, "closes"), (opening, "opens")):

@@ -1,7 +1,8 @@
 """Decisions of the log become facts (`intents`), by the import that every source goes through.
 
-Rejections, idle capital, breaches and reflections then speak of them without knowing the control plane. What was decided up to which event of the log is in the name of the imported file, in the lake's own list of imports: a lake that
-was restored from a backup is filled up again from there. An intent that another source has stated is left to that source.
+Rejections, idle capital, breaches and reflections then speak of them without knowing the control plane. Up to which event of the
+log it was done is in the name of the imported file, in the lake's own list of imports: a lake that was restored from a backup is
+filled up again from there. An intent that another source has stated is left to that source.
 """
 
 import csv

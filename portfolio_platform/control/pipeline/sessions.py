@@ -1,8 +1,8 @@
 """What ledger and diagnostics say of each session's end, as the facts that the control plane decides on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,16 +14,19 @@ from portfolio_platform.control.money import digits_of, minor
 from portfolio_platform.control.pipeline.fills import Money
 from portfolio_platform.control.pipeline.names import known_name
 from portfolio_platform.control.terms import Facts, parts
-from portfolio_platform.days import end_of_day_ns
+from portfolio_platform.days import day_number, end_of_day_ns, to_date
 from portfolio_platform.home import Home
-from portfolio_platform.lake import derived
+from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.columns import Table
+from portfolio_platform.lake.facts import CORPORATE_ACTIONS
 from portfolio_platform.lake.progress import read_progress
 from portfolio_platform.ledger.fixed_point import exact_integers
 from portfolio_platform.policy.assigned import PoliciesInTime
 
 BUILDS = ("ledger", "heat", "drawdown", "correlation")
 """The builds whose tables a session's facts are read from."""
+A_WEEK = timedelta(days=7)
+"""How far back a session before another is looked for."""
 POSITION = ("strategy", "symbol", "currency")
 Key = tuple[date, str]
 
@@ -66,14 +69,17 @@ def read_sessions(home: Home, since: Mapping[str, date], until: date, policies: 
     if not since:
         return {}
     wanted = _Wanted(home, min(since.values()), until, sorted(since))
-    equity = wanted.rows(derived.PORTFOLIO_EQUITY, ("equity", "gross_exposure", "session"))
+    # the session before the first is read too, however the facts are asked for: what was split since it is a part of them
+    equity = replace(wanted, first=wanted.first - A_WEEK).rows(derived.PORTFOLIO_EQUITY, ("equity", "gross_exposure", "session"))
     regimes = {_key(row): row for row in wanted.rows(derived.DRAWDOWN_STATE, ("regime", "size_multiplier")).to_pylist()}
     held = _held(wanted)
     buckets = _buckets(wanted.rows(derived.CORRELATION_BUCKETS, ("bucket", "symbols")).to_pylist())
+    splits, before = _splits(home), dict.fromkeys(since, date.min)
     stated: dict[str, list[FactsStated]] = {name: [] for name in since}
     unknown: dict[str, list[date]] = {name: [] for name in since}
     for row in equity.sort_by([("day", "ascending")]).to_pylist():
         day, portfolio = _key(row)
+        last, before[portfolio] = max(before[portfolio], day - A_WEEK), day
         if day < since[portfolio]:
             continue
         if row["equity"] is None or row["gross_exposure"] is None:
@@ -93,7 +99,9 @@ def read_sessions(home: Home, since: Mapping[str, date], until: date, policies: 
             day=day.isoformat(),
         )
         positions = _positions(held.get((day, portfolio), ()), digits)
-        stated[portfolio].append(FactsStated(0, facts, positions, tuple(sorted(buckets.get((day, portfolio), {}).items()))))
+        adjusted = tuple(sorted({symbol for symbol, split_on in splits if last < split_on <= day}))
+        grouped = tuple(sorted(buckets.get((day, portfolio), {}).items()))
+        stated[portfolio].append(FactsStated(0, facts, positions, grouped, adjusted))
     return {name: Sessions(tuple(stated[name]), tuple(unknown[name])) for name in since}
 
 
@@ -108,6 +116,12 @@ class _Wanted:
         where = (pc.field("day") >= self.first) & (pc.field("day") <= self.until) & pc.field("portfolio").isin(list(self.portfolios))
         months = {"from_month": self.first.isoformat()[:7], "to_month": self.until.isoformat()[:7]}
         return self.home.lake.read(table, ["day", "portfolio", *columns], where, **months)
+
+
+def _splits(home: Home) -> list[tuple[str, date]]:
+    """Return which symbol was split on which day."""
+    rows = active.read(home.lake, CORPORATE_ACTIONS, ("symbol", "kind", "ts")).to_pylist()
+    return [(row["symbol"], to_date(day_number(row["ts"]))) for row in rows if row["kind"] == "split"]
 
 
 def _key(row: Mapping[str, Any]) -> Key:

@@ -50,7 +50,15 @@ class Portfolio:
 
     def buys(self, name: str, quantity: int = 10) -> None:
         """Buy without an intent."""
-        at = {"execution_id": name, "strategy": "s", "symbol": "AAA", "side": "buy", "quantity": quantity, "price": "100", "stop_price": "90"}
+        at = {
+            "execution_id": name,
+            "strategy": "s",
+            "symbol": "AAA",
+            "side": "buy",
+            "quantity": quantity,
+            "price": "100",
+            "stop_price": "90",
+        }
         self.plane.on_fill({**at, "ts": self.now}, "p")
 
     def open(self) -> list[str]:
@@ -98,7 +106,7 @@ def test_quantities_that_differ_are_critical_until_a_session_in_which_they_do_no
 def test_what_a_person_has_looked_at_is_raised_again_only_by_something_new(portfolio: Portfolio) -> None:
     portfolio.buys("e1")
     (alert,) = sync_control(portfolio.today)
-    actions.resolve(portfolio.today, alert.id, by="alice", note="a hedge by hand")
+    actions.resolve(portfolio.today, alert.id, by="alice", reason="a hedge by hand")
     assert portfolio.open() == []
     portfolio.number += 1  # the next day, the same findings
     assert portfolio.open() == []

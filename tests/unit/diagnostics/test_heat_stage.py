@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from portfolio_platform.book.events import NewEvent, append
-from portfolio_platform.days import NANOSECONDS_PER_DAY, to_number
+from portfolio_platform.days import NANOSECONDS_PER_DAY, end_of_day_ns, to_number
 from portfolio_platform.diagnostics import heat as d1
 from portfolio_platform.diagnostics.pipeline import heat as stage
 from portfolio_platform.home import Home
@@ -144,20 +144,25 @@ def test_a_stale_mark_of_the_lake_nulls_the_session_and_names_itself(sample_copy
     assert 0.5 < by_portfolio["core"]["coverage"] < 1.0
 
 
-def test_reserved_risk_is_zero_until_something_is_reserved_and_then_not_guessed(sample_home: Home, tmp_path: Path) -> None:
+def test_reserved_risk_is_zero_before_anything_is_granted_and_then_what_is_left_at_each_days_end(sample_home: Home, tmp_path: Path) -> None:
+    """The log alone is read: a grant of 100 until New Year's Eve, of which a fill leaves 40 a day later."""
     home = copied(sample_home, tmp_path / "reserving")
     days = home.lake.read(derived.PORTFOLIO_EQUITY, ["portfolio", "day"])
     assert set(stage.reserved_risk(home, days)) == {0.0}
-    at = datetime(2010, 12, 30, 21, 0, tzinfo=UTC)
+    at, expires = (end_of_day_ns(date(2010, 12, day)) for day in (28, 31))
+    decision = {"approved_risk": 10_000, "expires_at": expires}
+    told = [
+        NewEvent("control/core", "control_opened", {"at": 1, "digits": 2}, "a"),
+        NewEvent("control/core", "policy_adopted", {"at": 1, "limits": {"reservation": 10**16}}, "b"),
+        NewEvent("control/core", "allocation_decided", {"at": at, "intent": {"intent_id": "i"}, "decision": decision}, "c"),
+        NewEvent("control/core", "fill_recorded", {"at": at + 1, "left": {"i": 4_000}}, "d"),
+    ]
     with home.book.writing() as connection:
-        append(
-            connection,
-            [NewEvent("control/core", "mode_changed", {}, "a"), NewEvent("control/macro", "mode_changed", {}, "b")],
-            recorded_at=at,
-        )
-    assert set(stage.reserved_risk(home, days)) == {0.0}
-    with home.book.writing() as connection:
-        append(connection, [NewEvent("control/core", "reservation_made", {"risk": "100"}, "c")], recorded_at=at)
-    unknown = np.isnan(stage.reserved_risk(home, days))
-    named = {(row["portfolio"], row["day"]) for row, null in zip(days.to_pylist(), unknown, strict=True) if null}
-    assert named == {("core", at.date()), ("core", at.date() + timedelta(days=1))}
+        append(connection, told, recorded_at=datetime(2010, 12, 30, 21, 0, tzinfo=UTC))
+    found = zip(days.to_pylist(), stage.reserved_risk(home, days).tolist(), strict=True)
+    reserved = {(row["portfolio"], row["day"]): amount for row, amount in found}
+    # the session before is the 27th; on the 31st it is over
+    assert {day: amount for (portfolio, day), amount in reserved.items() if portfolio == "core" and amount} == {
+        date(2010, 12, 28): 100.0, date(2010, 12, 29): 40.0, date(2010, 12, 30): 40.0,
+    }  # fmt: skip
+    assert {amount for (portfolio, _), amount in reserved.items() if portfolio == "macro"} == {0.0}

@@ -13,6 +13,7 @@ import pytest
 
 from portfolio_platform.errors import StoreProblem
 from portfolio_platform.lake.columns import Column, Table
+from portfolio_platform.lake.opened import MEMORY
 from portfolio_platform.lake.store import Lake
 
 TABLE = Table(
@@ -209,16 +210,89 @@ def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path: Path, name: str) -> No
     assert days(lake) == [JANUARY, FEBRUARY]
 
 
-def test_within_the_writer_lock_a_read_sees_each_write_and_opens_the_table_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where tables were opened from the log, in order."""
     import deltalake
 
-    opened: list[str] = []
+    found: list[str] = []
     real = deltalake.DeltaTable
-    monkeypatch.setattr(deltalake, "DeltaTable", lambda uri: opened.append(uri) or real(uri))
+    monkeypatch.setattr(deltalake, "DeltaTable", lambda uri: found.append(uri) or real(uri))
+    return found
+
+
+def test_a_table_is_opened_once_and_each_read_sees_the_write_before_it(lake: Lake, opened: list[str]) -> None:
     with lake.writing():
-        for written in (1, 2):
+        for written in (1, 2, 3):
             lake.append(TABLE, rows(JANUARY))
             assert lake.row_count(TABLE) == len(days(lake)) == written
-        assert len(opened) == 2  # once after each write
-    assert len(days(lake)) == 2
-    assert len(opened) == 3  # outside the lock others may have written: it is opened anew
+    assert len(days(Lake(lake.url, Path("other.lock")))) == 3  # another object of the lake shares what is open
+    assert len(opened) == 1
+
+
+def test_a_read_sees_what_another_process_wrote_meanwhile(lake: Lake, opened: list[str]) -> None:
+    script = (
+        "import sys; from pathlib import Path; from datetime import date\n"
+        "from portfolio_platform.lake.store import Lake; from tests.unit.lake.test_store import TABLE, rows\n"
+        "lake = Lake(sys.argv[1], Path(sys.argv[2]))\n"
+        "with lake.writing():\n"
+        "    if sys.argv[3] == 'anew': lake.drop(TABLE)\n"
+        "    lake.append(TABLE, rows(date(2024, 2, 5)))\n"
+    )
+    with lake.writing():
+        lake.append(TABLE, rows(JANUARY))
+    assert days(lake) == [JANUARY]
+    command = [sys.executable, "-c", script, lake.url, str(lake._lock_path)]
+    subprocess.run([*command, "append"], check=True, cwd=Path(__file__).parents[3])
+    assert days(lake) == [JANUARY, FEBRUARY]
+    subprocess.run([*command, "anew"], check=True, cwd=Path(__file__).parents[3])
+    assert days(lake) == [FEBRUARY]  # the table that was dropped had a version of that number too
+    assert len(opened) == 3
+
+
+def test_rows_of_a_small_table_that_are_held_are_those_of_the_files(lake: Lake) -> None:
+    """After the second wide read a small table is answered from memory; every kind of read must say the same as before."""
+    months = [date(2023 + number // 12, number % 12 + 1, 3) for number in range(20)]
+    with lake.writing():
+        for place, day in enumerate(months):
+            lake.append(TABLE, rows(day, count=place, name=None if place % 3 else "a"))
+
+    def asked(lake: Lake) -> list[list[Any]]:
+        late = pc.field("count") > 12
+        found = [
+            lake.read(TABLE),
+            lake.read(TABLE, ["day"], late),
+            lake.read(TABLE, ["name", "count"], pc.field("name") == "a", dictionaries=("name",)),
+            lake.read(TABLE, ["count"], ~(pc.field("name") == "a"), from_month="2023-05", to_month="2024-02"),
+            lake.read(TABLE, ["day", "count"], pc.field("count") > 100),
+        ]
+        return [[table.schema, sorted(table.to_pylist(), key=str)] for table in found]
+
+    first, second, third = asked(lake), asked(lake), asked(lake)
+    held = MEMORY.newest(lake.uri(TABLE))
+    assert held is not None
+    assert held.rows is not None
+    assert first == second == third
+    with lake.writing():
+        lake.replace_from(TABLE, months[-1], rows(months[-1], count=99))
+    assert sorted(lake.read(TABLE, ["count"])["count"].to_pylist()) == [*range(19), 99]
+
+
+def test_what_is_held_of_small_tables_has_a_bound(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portfolio_platform.lake.opened.HELD_BYTES", 0)
+    with lake.writing():
+        lake.append(TABLE, rows(JANUARY))
+    assert days(lake) == days(lake) == [JANUARY]
+    held = MEMORY.newest(lake.uri(TABLE))
+    assert held is not None
+    assert held.rows is None
+
+
+def test_a_read_of_a_few_months_does_not_hold_a_table_of_many(lake: Lake) -> None:
+    with lake.writing():
+        lake.append(TABLE, pa.concat_tables([rows(date(2023, month, 3)) for month in range(1, 13)]))
+    for _ in range(4):
+        assert len(lake.read(TABLE, from_month="2023-11")) == 2
+    held = MEMORY.newest(lake.uri(TABLE))
+    assert held is not None
+    assert held.rows is None

@@ -28,7 +28,9 @@ def cap(kind: str, after: float, unit: str, scope: str = "", direction: str = "t
     return CapAdjustment(kind=kind, scope=scope, before=after * 2, after=after, unit=unit, direction=direction)
 
 
-def recommended(mode: str = "normal", *adjustments: CapAdjustment, day: date = LAST, days: int = 10, portfolio: str = "main") -> Recommendation:
+def recommended(
+    mode: str = "normal", *adjustments: CapAdjustment, day: date = LAST, days: int = 10, portfolio: str = "main"
+) -> Recommendation:
     """A recommendation of a day, approved by alice."""
     event = PortfolioRecommendationEvent(
         portfolio=portfolio, day=day, session=29, recommendation_id=f"recommendation:{portfolio}:{day}", mode=mode, adjustments=adjustments,
@@ -146,7 +148,8 @@ def test_what_is_approved_is_applied_once_and_tells_every_symbol(small: Home) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "state"), [(book.WITHDRAWN, "withdrawn"), (book.SUPERSEDED, "superseded"), (book.REJECTED, "rejected"), (book.EXPIRED, "expired")]
+    ("kind", "state"),
+    [(book.WITHDRAWN, "withdrawn"), (book.SUPERSEDED, "superseded"), (book.REJECTED, "rejected"), (book.EXPIRED, "expired")],
 )
 def test_what_an_order_changed_returns_when_its_recommendation_is_over(small: Home, kind: str, state: str) -> None:
     feed(small)

@@ -25,7 +25,7 @@ from portfolio_platform.errors import StoreProblem
 from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
 from portfolio_platform.policy.load import default_policy
-from tests.unit.control.pipeline.conftest import FILLS, LAST, imported, weekday
+from tests.unit.control.pipeline.conftest import FILLS, LAST, at, imported, weekday
 
 UNIT = 10**18
 
@@ -130,7 +130,9 @@ def test_a_feed_that_is_killed_goes_on_where_it_was(small: Home, monkeypatch: py
     found = events(small)
     assert sum(isinstance(one, FactsStated) for one in found) == 30
     assert Counter(type(one).__name__ for one in found)["FillRecorded"] == 12
-    times = [one.facts.at if isinstance(one, FactsStated) else one.fill.at for one in found if hasattr(one, "facts") or hasattr(one, "fill")]
+    times = [
+        one.facts.at if isinstance(one, FactsStated) else one.fill.at for one in found if hasattr(one, "facts") or hasattr(one, "fill")
+    ]
     assert times == sorted(times)
     assert state_of(small).positions["trend", "AAA"].quantity == 240 * UNIT
     with small.book.reading() as connection:
@@ -185,6 +187,20 @@ def test_an_older_session_that_is_restated_is_recorded_and_moves_nothing(small: 
     assert noticed(small) == []
 
 
+def test_a_split_is_no_drift(small: Home, tmp_path: Path) -> None:
+    early = at(small, weekday(20))
+    plane = ControlPlane(early.book, early.clock)
+    plane.open_portfolio("main", Limits.of(default_policy()), since=1)
+    split = f"S1,{weekday(17)}T00:00:00Z,AAA,split,2"
+    imported(small, tmp_path / "split", "corporate_actions.csv", "action_id,ts,symbol,kind,ratio", split)
+    feed(small)
+    assert "quantity_drift" not in {said["what"] for said in noticed(small)}
+    # four lots of 40 before it, which are 320, and two after it
+    assert state_of(small).positions["trend", "AAA"].quantity == 400 * UNIT == ledger_quantities(small, "main", LAST)["trend", "AAA"]
+    adjusted = {one.facts.day: one.adjusted for one in events(small) if isinstance(one, FactsStated) and one.adjusted}
+    assert list(adjusted.values()) == [("AAA",)]
+
+
 def test_another_policy_is_adopted_by_the_next_feed_and_is_archived(small: Home) -> None:
     feed(small)
     policy = small.policies / "default.toml"
@@ -232,6 +248,15 @@ def test_a_fill_at_a_sessions_very_end_comes_before_its_facts() -> None:
 def test_a_position_in_two_currencies_is_one_and_a_risk_that_is_not_known_is_its_whole_exposure() -> None:
     from portfolio_platform.control.pipeline.sessions import _positions
 
-    row = {"strategy": "s", "symbol": "A", "currency": "EUR", "quantity": 5, "risk": None, "exposure": -10.0, "template": "t", "playbook": ""}
+    row = {
+        "strategy": "s",
+        "symbol": "A",
+        "currency": "EUR",
+        "quantity": 5,
+        "risk": None,
+        "exposure": -10.0,
+        "template": "t",
+        "playbook": "",
+    }
     (one,) = _positions([row, {**row, "currency": "USD", "quantity": 2, "risk": 1.005, "exposure": 7.0}], 2)
     assert Position(*one[2:]) == Position(7, 1000 + 100, 1700, "t", "")

@@ -80,7 +80,9 @@ def test_a_row_that_was_written_before_its_import_was_noted_is_not_written_twice
     assert (done.decisions, done.left_out) == (0, 1) and len(small.lake.read(INTENTS.table)) == 1
 
 
-def test_what_asks_for_no_risk_or_cannot_be_stated_is_left_out_and_does_not_stop_the_rest(small: Home, plane: ControlPlane, monkeypatch) -> None:
+def test_what_asks_for_no_risk_or_cannot_be_stated_is_left_out_and_does_not_stop_the_rest(
+    small: Home, plane: ControlPlane, monkeypatch
+) -> None:
     monkeypatch.setattr(publishing, "AT_ONCE", 2)
     malformed = [
         wants(small, "flat", None, side="flat"), wants(small, "sideways", side="up"), wants(small, "nothing", symbol=None),

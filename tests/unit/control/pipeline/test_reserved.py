@@ -1,6 +1,7 @@
 """What the log alone says was reserved is what the state had reserved, at every day's end; and the tables that rest on it follow."""
 
 import random
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -77,7 +78,9 @@ def _move(plane: ControlPlane, chance: random.Random, now: datetime, number: int
         side = chance.choice(["buy", "buy", "sell"])
         stop = "90" if side == "buy" else "110"
         filled = {"execution_id": f"e{number}", "symbol": symbol, "side": side, "quantity": chance.randrange(1, 400), "price": "100"}
-        plane.on_fill({**filled, "strategy": "s", "ts": now, "stop_price": stop, "intent_id": chance.choice([ids, f"i{number + 1}", ""])}, "p")
+        plane.on_fill(
+            {**filled, "strategy": "s", "ts": now, "stop_price": stop, "intent_id": chance.choice([ids, f"i{number + 1}", ""])}, "p"
+        )
     elif does < 0.95:
         plane.cancel("p", ids, by="s", reason="no more")
     else:
@@ -185,7 +188,15 @@ def test_a_fill_moves_heat_from_reserved_to_active_in_one_step(small: Home) -> N
     amount = granted(small, plane)
     before = plane.get_portfolio_state("main")
     units = amount // 100  # at 1 to the stop
-    filled = {"execution_id": "X", "symbol": "BBB", "side": "buy", "quantity": units, "price": "50", "stop_price": "49", "strategy": "swing"}
+    filled = {
+        "execution_id": "X",
+        "symbol": "BBB",
+        "side": "buy",
+        "quantity": units,
+        "price": "50",
+        "stop_price": "49",
+        "strategy": "swing",
+    }
     plane.on_fill({**filled, "ts": small.clock.now(), "intent_id": "a"}, "main")
     after = plane.get_portfolio_state("main")
     assert (before.reserved_risk - after.reserved_risk, after.active_risk - before.active_risk) == (units * 100, units * 100)
@@ -204,7 +215,7 @@ def test_a_report_recomputes_to_what_it_said_though_decisions_came_after_it(smal
     from portfolio_platform.book import reports
 
     with small.book.reading() as connection:
-        told = [reports.by_id(connection, one.id) for one in (first, second)]
+        told = [reports.by_id(connection, one.report_id) for one in (first, second)]
     for stored in told:
         assert verify_report(small, stored).differences == ()
 
@@ -233,8 +244,11 @@ def regime(home: Home) -> list[str]:
 
 
 def test_a_live_portfolio_leaves_risk_off_by_a_persons_word_of_that_very_risk_off(small: Home, tmp_path: Path) -> None:
-    policy = small.policies / "default.toml"
-    policy.write_text(policy.read_text() + "\n[drawdown.regime]\nrisk_off_drawdown = 0.02\ndefensive_drawdown = 0.01\nrecovered_drawdown = 0.005\nrisk_off_sessions = 3\n")
+    policy, text = small.policies / "default.toml", (small.policies / "default.toml").read_text()
+    limits = {"risk_off_drawdown": 0.02, "defensive_drawdown": 0.01, "recovered_drawdown": 0.005, "risk_off_sessions": 3}
+    for name, value in limits.items():
+        text = re.sub(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
+    policy.write_text(text)
     live(small, tmp_path)
     entered = regime(small).index("risk_off")
     assert set(regime(small)[entered:]) == {"risk_off"}
