@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from portfolio_platform.cli.options import AsOf, HomeOption, Json, opened, out, plain, print_json
+from portfolio_platform.cli.options import AsOf, HomeOption, Json, err, opened, out, plain, print_json
 from portfolio_platform.errors import DataProblem, WrongUse
 
 if TYPE_CHECKING:
@@ -39,6 +38,37 @@ def state_of(home: "Home", portfolio: str) -> "ControlState":
 
 
 @control.command()
+def cycle(json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> None:
+    """Run one cycle: take in fills and sessions, apply what was approved, end what is over, tell symbols, publish decisions."""
+    with opened(home, as_of) as opened_home:
+        from dataclasses import asdict
+
+        from portfolio_platform.control.pipeline.cycle import run_cycle
+
+        with err.status("running a cycle") as status:
+            done = run_cycle(opened_home.require(), report=lambda text: status.update(plain(text)))
+        if json:
+            told = [f"{one.portfolio} {one.symbol}" for one in done.envelopes]
+            print_json({**asdict(done.fed), **asdict(done.carried), "published": asdict(done.published), "told": told})
+            return
+        for one in done.fed.portfolios:
+            begun = "now under control; " if one.opened else ""
+            facts = f"facts of {one.newest}" if one.newest else "no session yet"
+            out.print(f"[bold]{plain(one.portfolio)}[/]: {begun}{one.fills:,} fills and {one.sessions:,} sessions were new, {facts}")
+        for applied in done.carried.applied:
+            out.print(
+                f"applied {plain(applied.recommendation)}: {plain(', '.join(applied.commands) or 'nothing to change')}", soft_wrap=True
+            )
+        for name in done.carried.ended:
+            out.print(f"ended {plain(name)}", soft_wrap=True)
+        for left in done.carried.left:
+            out.print(f"[yellow]left[/] {plain(left.recommendation)}: {plain(left.because)}", soft_wrap=True)
+        out.print(f"{done.published.decisions:,} decisions became facts; {len(done.envelopes):,} envelopes were renewed")
+        if not done.fed.portfolios:
+            out.print("there is no ledger to control yet; `portfolio import` and `portfolio build` make one")
+
+
+@control.command()
 def state(portfolio: PortfolioArg, json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> None:
     """Show mode, limits with what is used of them, positions, reservations and orders."""
     with opened(home, as_of) as opened_home:
@@ -48,15 +78,23 @@ def state(portfolio: PortfolioArg, json: Json = False, home: HomeOption = None, 
         if json:
             print_json(view)
             return
-        mode = f"{view['portfolio_mode']} ({view['mode_source']}), size × {view['size_multiplier']}"
-        flat = "; [bold red]flatten only[/]" if view["force_flatten_only"] else ""
-        out.print(f"[bold]{plain(portfolio)}[/] {plain(mode)}{flat}", soft_wrap=True)
-        facts = f"equity {view['equity']} of {view['facts_at']}; active risk {view['active_risk']}, reserved {view['reserved_risk']}"
-        out.print(plain(f"{facts}; policy {view['policy']}, terms {view['terms_version']}, events {view['version']}"), soft_wrap=True)
-        _print("Limits", view["limits"], ("rule", "scope", "basis", "limit", "used", "headroom", "use", "source"))
-        _print("Positions", view["positions"], ("strategy", "symbol", "quantity", "risk", "exposure", "template", "playbook"))
-        _print("Reservations", view["reservations"], ("intent_id", "strategy", "symbol", "side", "granted", "remaining", "expires_at"))
-        _print("Orders", view["orders"], ("order_id", "kind", "source", "mode", "rule", "scope", "amount", "until", "reason"))
+        _print_state(view)
+
+
+def _print_state(view: dict[str, Any]) -> None:
+    from portfolio_platform.cli import control_tables as tables
+
+    mode = f"{view['portfolio_mode']} ({tables.by_whom(view['mode_source'])}), size × {view['size_multiplier']}"
+    flat = "; [bold red]flatten only[/]" if view["force_flatten_only"] else ""
+    facts = f"equity {tables.amount(view['equity'])} of {tables.minute(view['facts_at']) or 'no session yet'}"
+    risk = f"active risk {tables.amount(view['active_risk'])}, reserved {tables.amount(view['reserved_risk'])}"
+    out.print(f"[bold]{plain(view['portfolio'])}[/] {plain(mode)}{flat}", soft_wrap=True, highlight=False)
+    out.print(plain(f"{facts}; {risk}"), soft_wrap=True, highlight=False)
+    out.print(plain(f"policy {view['policy']}, terms {view['terms_version']}, events {view['version']}"), soft_wrap=True, highlight=False)
+    tables.limits(view["limits"])
+    tables.positions(view["positions"])
+    tables.reservations(view["reservations"])
+    tables.orders(view["orders"])
 
 
 @control.command()
@@ -76,10 +114,11 @@ def envelopes(
         if json:
             print_json(view)
             return
-        columns = ("symbol", "version", "portfolio_mode", "force_flatten_only", "size_multiplier_cap", "symbol_max_risk", "max_new_risk")
-        _print("Envelopes", view, (*columns, "max_additional_positions", "binding", "expires_at"))
+        from portfolio_platform.cli.control_tables import envelopes as printed
+
+        printed(view)
         if not view:
-            out.print("no envelope was issued yet")
+            out.print("no envelope was issued yet" if not symbol else f"no envelope was issued to {plain(symbol)} yet")
 
 
 @control.command()
@@ -105,10 +144,11 @@ def decisions(
         if json:
             print_json(view)
             return
-        columns = ("decided_at", "intent_id", "strategy", "symbol", "decision_code", "requested_risk", "approved_risk", "reasons")
-        _print(f"Decisions ({len(found)} in all)", view, columns)
+        from portfolio_platform.cli.control_tables import decisions as printed
+
+        printed(view, len(found))
         if not view:
-            out.print("no decision is in the log yet")
+            out.print("no decision is in the log yet" if not code else f"no decision with the code {plain(code)} is in the log")
 
 
 @control.command()
@@ -131,6 +171,7 @@ def decide(
 ) -> None:
     """Ask for an allocation, or see with --dry-run what a trade would do to every limit."""
     with opened(home, as_of) as opened_home:
+        from portfolio_platform.control.batch import Batch
         from portfolio_platform.control.intents import read_intent
         from portfolio_platform.control.rules import decide as answer_to
         from portfolio_platform.control.views import answer_view, decision_view
@@ -142,25 +183,41 @@ def decide(
         now = nanoseconds(opened_home.clock.now())
         given: dict[str, Any] = {"strategy": strategy, "symbol": symbol, "side": side, "requested_risk": risk, "ts": now}
         given |= {"requested_notional": notional, "template": template, "playbook": playbook, "intent_id": intent_id or "dry-run"}
+        met = Batch(found, now).state  # what is over on the clock is not in it any more, as it would not be when it is asked for
         if dry_run:
-            view = decision_view(answer_to(found, read_intent(given, portfolio, found.digits), now), found.digits)
+            view = decision_view(answer_to(met, read_intent(given, portfolio, found.digits), now), found.digits)
         else:
             view = answer_view(plane_of(opened_home).request_allocation(given, portfolio), found.digits)
+        opens = (strategy, symbol) not in met.holders and view["approved"] and side != "flat"
+        view = {**view, "dry_run": dry_run, "headrooms": [_after(room, view, opens) for room in view["headrooms"]]}
         if json:
             print_json(view)
             return
-        _print_decision(view, dry_run)
+        _print_decision(view)
 
 
-def _print_decision(view: dict[str, Any], dry_run: bool) -> None:
-    told = f"{view['decision_code']}: {view['approved_risk']} of {view['requested_risk']}"
-    out.print(f"[bold]{plain(told)}[/] {plain('; '.join(view['reasons']))}{' [dim](dry run, nothing recorded)[/]' if dry_run else ''}")
-    granted = float(view["approved_risk"])
-    rooms = []
-    for room in view["headrooms"]:
-        after = "" if room["limit"] is None or room["basis"] != "risk" else f"{float(room['used']) + granted:,.2f}"
-        rooms.append({**room, "limit": room["limit"] or "none", "after it": after})
-    _print("What every rule saw", rooms, ("rule", "scope", "basis", "limit", "used", "headroom", "after it", "source"))
+def _after(room: dict[str, Any], view: dict[str, Any], opens: bool) -> dict[str, Any]:
+    """Return what a rule saw, with what is used of its limit once the grant is reserved."""
+    from decimal import Decimal
+
+    more = {"risk": view["approved_risk"], "exposure": view["approved_notional"] or "0", "count": "1" if opens else "0"}[room["basis"]]
+    return {**room, "after": None if room["limit"] is None else str(Decimal(room["used"]) + Decimal(more))}
+
+
+def _print_decision(view: dict[str, Any]) -> None:
+    from portfolio_platform.cli import control_tables as tables
+
+    words = "; ".join(tables.by_whom(reason) for reason in view["reasons"])
+    told = f"{view['decision_code']}: {tables.amount(view['approved_risk'])} of {tables.amount(view['requested_risk'])}"
+    colour = "green" if view["approved"] else "red"
+    out.print(f"[bold {colour}]{plain(told)}[/]{f' ({plain(words)})' if words else ''}", soft_wrap=True, highlight=False)
+    if view["dry_run"]:
+        out.print("[dim]a dry run: nothing was recorded[/]")
+    elif view["repeated"]:
+        out.print("[dim]answered before: this is that answer again[/]")
+    elif view["expires_at"]:
+        out.print(f"reserved until {tables.minute(view['expires_at'])}Z", highlight=False)
+    tables.rooms(view["headrooms"])
 
 
 @control.command()
@@ -216,19 +273,25 @@ def verify(
     home: HomeOption = None,
     as_of: AsOf = None,
 ) -> None:
-    """Verify the whole log: hash chain, signed checkpoints; name the first event that does not fit."""
+    """Verify the whole log: the store's own check, hash chain, signed checkpoints; name the first event that does not fit."""
     with opened(home, as_of) as opened_home:
+        from portfolio_platform.book.integrity import damages
         from portfolio_platform.control.checkpoints import verify_checkpoints
 
-        found = verify_checkpoints(opened_home.require(), also=also or [])
+        with opened_home.require().book.reading() as connection:
+            broken = damages(connection)
+        found = verify_checkpoints(opened_home, also=also or [])
         if json:
             chain = {"ok": found.chain.ok, "events": found.chain.events, "reason": found.chain.reason}
-            faults = [vars(one) for one in found.faults]
-            print_json({"ok": found.ok, "chain": chain, "checkpoints": found.checkpoints, "covered": found.covered, "faults": faults})
+            told = {"ok": found.ok and not broken, "store": broken, "chain": chain, "checkpoints": found.checkpoints}
+            print_json({**told, "covered": found.covered, "faults": [vars(one) for one in found.faults]})
         else:
-            out.print(f"{found.chain.events} events in the chain; {found.checkpoints} checkpoints, the newest covers event {found.covered}")
+            covered = f"the newest covers event {found.covered:,}" if found.covered else "none covers anything yet"
+            out.print(f"{found.chain.events:,} events in the chain; {found.checkpoints:,} checkpoints, {covered}", highlight=False)
         if not found.ok:
             raise DataProblem(f"event {found.first_bad_seq}: {found.reason}")
+        if broken:
+            raise DataProblem(f"the log is whole, its store is not: {broken[0]}; restore the book from a backup")
         if not json:
             out.print("[green]whole[/]")
 
@@ -248,23 +311,3 @@ def checkpoint(
 
         made = write_checkpoint(opened_home.require(), key=None if key is None else read_key(key, ask_passphrase), also=also or [])
         out.print(f"event {made.seq} is signed with key {made.key_id} at {made.at}")
-
-
-def _print(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
-    """Print rows as a table, their columns in order; nothing where there are none."""
-    if not rows:
-        return
-    table = Table(*[column.replace("_", " ") for column in columns], title=title, title_justify="left")
-    for column, heading in zip(table.columns, columns, strict=True):
-        column.overflow = "fold"
-        if heading in ("limit", "used", "headroom", "use", "risk", "exposure", "quantity", "granted", "remaining", "amount", "after it"):
-            column.justify = "right"
-    for row in rows:
-        table.add_row(*[plain(_cell(row.get(column))) for column in columns])
-    out.print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)

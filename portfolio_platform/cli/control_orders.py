@@ -1,6 +1,7 @@
 """Commands that order the control plane: modes, limits, flattening, releases, each with a name, a reason and an end."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -151,7 +152,9 @@ def cancel(
 
 @control.command()
 def serve(
-    token_file: Annotated[str, typer.Option("--token-file", help="File that holds the token, at least 32 characters.")],
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="File that holds the token.", show_default="control.token in the home")
+    ] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8350,
     host: Annotated[str, typer.Option("--host", help="An address of this machine only.")] = "127.0.0.1",
     home: HomeOption = None,
@@ -159,21 +162,29 @@ def serve(
 ) -> None:
     """Serve the control plane over HTTP on this machine, for strategies in other processes. Ctrl-C ends it."""
     with opened(home, as_of) as opened_home:
-        from pathlib import Path
-
         from portfolio_platform.control.http import local_host, serve
+        from portfolio_platform.control.tokens import TOKEN_FILE, read_token
 
-        token, where = Path(token_file).read_text(encoding="utf-8").strip(), local_host(host)
+        secret, where = read_token(token_file or opened_home.require().root / TOKEN_FILE), local_host(host)
         out.print(f"http://{where}:{port}/openapi.json describes the calls; each wants `Authorization: Bearer` and the token")
-        serve(plane_of(opened_home), token, where, port)
+        serve(plane_of(opened_home), secret, where, port)
 
 
 @control.command()
-def token() -> None:
-    """Print a new token for `serve`; keep it in a file that only you can read."""
-    import secrets
+def token(
+    file: Annotated[Path | None, typer.Option("--out", help="A new file for it that only you can read, instead of the terminal.")] = None,
+    home: HomeOption = None,
+    as_of: AsOf = None,
+) -> None:
+    """Make a new token for `serve`, and print it or write it to a file."""
+    with opened(home, as_of):
+        from portfolio_platform.control.tokens import made_token, write_token
 
-    typer.echo(secrets.token_urlsafe(32))
+        if file is None:
+            typer.echo(made_token())
+            return
+        write_token(file)
+        out.print(f"a new token is in {plain(file)}; strategies that ask over HTTP need it", soft_wrap=True, highlight=False)
 
 
 def _give(
@@ -224,7 +235,9 @@ def _give(
 
 def _said(order: "Order", end: datetime, told: int) -> None:
     what = {"mode": f"mode {order.mode}", "flatten": "flatten only"}.get(order.kind, f"{order.rule} {order.scope}".strip())
-    out.print(f"{plain(what)} until {end:%Y-%m-%d %H:%M}Z as order {plain(order.order_id)}; {told} symbols were told")
+    symbols = "1 symbol was told" if told == 1 else f"{told} symbols were told"
+    said = f"{plain(what)} until {end:%Y-%m-%d %H:%M}Z as order {plain(order.order_id)}; {symbols}"
+    out.print(said, soft_wrap=True, highlight=False)
 
 
 def _equity(home: "Home", portfolio: str) -> tuple[int, int]:

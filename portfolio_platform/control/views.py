@@ -7,6 +7,7 @@ from typing import Any
 from portfolio_platform.control.model import MILLION, AllocationDecision, Answer, Envelope, Headroom
 from portfolio_platform.control.money import QUANTITY_PLACES, major
 from portfolio_platform.control.state import ControlState
+from portfolio_platform.control.utilisation import Sums, Utilised, utilised
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -163,34 +164,21 @@ def state_view(state: ControlState) -> dict[str, Any]:
 
 def limits_view(state: ControlState) -> list[dict[str, Any]]:
     """Return every limit in force with what is used of it: the portfolio's, and those of groups that hold anything."""
-    terms, digits = state.terms, state.digits
-    rows = []
-    for key in sorted({("heat", ""), *state.used, *((rule, scope) for basis, rule, scope in terms.scoped if basis == "risk")}):
-        cap = terms.cap("risk", *key)
-        if cap is not None:
-            rows.append(_limit(key, "risk", cap.amount, state.used.get(key, 0), cap.source, digits))
-    for key in sorted({*state.exposed, *((rule, scope) for basis, rule, scope in terms.scoped if basis == "exposure")}):
-        cap = terms.cap("exposure", *key)
-        if cap is not None:
-            rows.append(_limit(key, "exposure", cap.amount, state.exposed.get(key, 0), cap.source, digits))
-    for rule, used in (("positions", len(state.holders)), ("new_positions", state.opened)):
-        cap = terms.caps.get(("count", rule))
-        if cap is not None:
-            rows.append(_limit((rule, ""), "count", cap.amount, used, cap.source, None))
-    return rows
+    used = Sums(state.used, state.exposed, len(state.holders), state.opened)
+    return [_limit(one, None if one.basis == "count" else state.digits) for one in utilised(state.terms, used)]
 
 
-def _limit(key: tuple[str, str], basis: str, limit: int, used: int, source: str, digits: int | None) -> dict[str, Any]:
+def _limit(one: Utilised, digits: int | None) -> dict[str, Any]:
     def shown(amount: int) -> str | None:
         return str(amount) if digits is None else money(amount, digits)
 
     return {
-        "rule": key[0],
-        "scope": key[1],
-        "basis": basis,
-        "limit": shown(limit),
-        "used": shown(used),
-        "headroom": shown(max(0, limit - used)),
-        "use": f"{used / limit:.4f}" if limit else None,
-        "source": source,
+        "rule": one.rule,
+        "scope": one.scope,
+        "basis": one.basis,
+        "limit": shown(one.limit),
+        "used": shown(one.used),
+        "headroom": shown(one.headroom),
+        "use": f"{one.used / one.limit:.4f}" if one.limit else None,
+        "source": one.source,
     }

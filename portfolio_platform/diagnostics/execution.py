@@ -173,7 +173,10 @@ def _window_ends(given: Observations, bounds: Int64, group: Int64, day: Int64) -
     query = np.flatnonzero(until > bounds[group])
     asked = np.zeros(given.day.size + 1, np.bool_)
     asked[until[query]] = True
-    return np.flatnonzero(asked), query, np.cumsum(asked)[until[query]] - 1
+    ends = np.flatnonzero(asked)
+    number = np.empty(asked.size, np.int64)
+    number[ends] = np.arange(ends.size)
+    return ends, query, number[until[query]]
 
 
 def _spread(found: Profile, query: Int64, which: Int64) -> Profile:

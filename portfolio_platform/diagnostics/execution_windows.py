@@ -64,6 +64,15 @@ def _lay_known(values: Float64, start: Int64, end: Int64, rows: Float64, known: 
 
 
 @njit(cache=True)
+def _nothing(values: Float64) -> bool:  # pragma: no cover - compiled
+    """Say whether no value is known: it ends at the first that is."""
+    for value in values:
+        if not np.isnan(value):
+            return False
+    return True
+
+
+@njit(cache=True)
 def _pick(
     rows: Float64, n: Int64, lower: Int64, upper: Int64, median: Float64, low: Float64, high: Float64
 ) -> None:  # pragma: no cover - compiled
@@ -167,7 +176,7 @@ class Windows:
 
     def mean(self, values: Float64) -> Float64:
         """Return the mean of each window's known values, NaN where it has none."""
-        if np.isnan(values).all():
+        if _nothing(values):
             return np.full(self.start.size, np.nan)
         total, known = np.empty(self.start.size), np.empty(self.start.size, np.int64)
         for part, start, end, rows in self._blocks():
@@ -178,7 +187,7 @@ class Windows:
     def median(self, values: Float64) -> Float64:
         """Return the median of each window's known values, NaN where it has none."""
         found = np.full(self.start.size, np.nan)
-        if np.isnan(values).all():
+        if _nothing(values):
             return found
         for part, start, end, rows in self._blocks():
             _lay(values, start, end, rows)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from portfolio_platform.diagnostics.turnover_cells import add, cells_of, shared
 from portfolio_platform.evidence.intervals import rate_tail
 from portfolio_platform.ledger.inputs import factorize
 
@@ -128,13 +129,13 @@ def joined(first: Daily, second: Daily) -> Daily:
 
 def add_up(fills: Fills) -> Cells:
     """Add fills up by symbol and session; fills of one order in one cell are one trade."""
-    cell, first = _cells(fills.symbol, fills.session)
+    cell, first = cells_of(fills.symbol, fills.session)
     symbol, session, size = fills.symbol[first], fills.session[first], first.size
     amounts, counts = np.zeros((3, size)), np.zeros((2, size), np.int64)
-    _add(cell, fills.value, fills.fee, fills.flip, amounts, counts)
+    add(cell, fills.value, fills.fee, fills.flip, amounts, counts)
     split = np.empty(fills.order.size, np.bool_)
     # most orders are filled at once: only the others need looking at
-    _split(fills.order, np.zeros(int(fills.order.max(initial=-1)) + 1, np.int8), split)
+    shared(fills.order, np.zeros(int(fills.order.max(initial=-1)) + 1, np.int8), split)
     _, pairs = factorize(fills.order[split] * max(size, 1) + cell[split])
     order, place = np.divmod(np.sort(pairs), max(size, 1))
     follows = np.flatnonzero((order[1:] == order[:-1]) & (symbol[place[1:]] == symbol[place[:-1]])) + 1
@@ -151,63 +152,6 @@ def add_up(fills: Fills) -> Cells:
         later=place[follows],
         earlier=place[follows - 1],
     )
-
-
-def _cells(symbol: Int64, session: Int64) -> tuple[Int64, Int64]:
-    """Return the cell (symbol, session) of each fill, numbered in their order, and the first fill of each cell."""
-    order, cell, first = (np.empty(symbol.size, np.int64) for _ in range(3))
-    # by time they come by session, so that putting them together by symbol sorts them
-    by_time = np.arange(symbol.size) if (session[1:] >= session[:-1]).all() else np.argsort(session, kind="stable")
-    _by_symbol(symbol, by_time, np.zeros(int(symbol.max(initial=-1)) + 2, np.int64), order)
-    return cell, first[: _number(symbol, session, order, cell, first)]
-
-
-@njit(cache=True)
-def _number(symbol: Int64, session: Int64, order: Int64, cell: Int64, first: Int64) -> int:  # pragma: no cover - compiled
-    """Number the cells of fills in an order that puts each one's together; return how many there are."""
-    at = -1
-    for place in range(order.size):
-        fill = order[place]
-        if at < 0 or symbol[fill] != symbol[first[at]] or session[fill] != session[first[at]]:
-            at += 1
-            first[at] = fill
-        cell[fill] = at
-    return at + 1
-
-
-@njit(cache=True)
-def _split(order: Int64, parts: npt.NDArray[np.int8], split: Flags) -> None:  # pragma: no cover - compiled
-    """Say which fills share their order with another one."""
-    for number in order:
-        if number >= 0 and parts[number] < 2:
-            parts[number] += 1
-    for fill in range(order.size):
-        split[fill] = order[fill] >= 0 and parts[order[fill]] > 1
-
-
-@njit(cache=True)
-def _by_symbol(symbol: Int64, by_time: Int64, at: Int64, order: Int64) -> None:  # pragma: no cover - compiled
-    """Put fills together by symbol, by counting; each symbol's stay as they come."""
-    for s in symbol:
-        at[s + 1] += 1
-    for s in range(at.size - 1):
-        at[s + 1] += at[s]
-    for fill in by_time:
-        order[at[symbol[fill]]] = fill
-        at[symbol[fill]] += 1
-
-
-@njit(cache=True)
-def _add(cell: Int64, value: Float64, fee: Float64, flip: Flags, amounts: Float64, counts: Int64) -> None:  # pragma: no cover - compiled
-    """Add each fill to its cell: amounts bought, sold and paid in fees, fills and flips; NaN stays."""
-    for fill in range(cell.size):
-        at = cell[fill]
-        # what is missing is missing on both sides
-        amounts[0, at] += value[fill] if not value[fill] <= 0.0 else 0.0
-        amounts[1, at] += -value[fill] if not value[fill] >= 0.0 else 0.0
-        amounts[2, at] += fee[fill]
-        counts[0, at] += 1
-        counts[1, at] += flip[fill]
 
 
 def by_session(cells: Cells, trips: Int64, equity: Float64, before: float | None) -> Daily:

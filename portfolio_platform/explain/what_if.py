@@ -29,7 +29,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class WhatIfHome(Home):
-    """A home in a temporary folder whose portfolios have the policies they are given, whatever files and facts say."""
+    """A home in a temporary folder whose portfolios have the policies that they are given, whatever files and facts say."""
 
     given: PoliciesInTime | None = None
     decided: Decisions | None = None

@@ -84,7 +84,7 @@ def feed(
     wanted = sorted(known if portfolios is None else known.intersection(portfolios))
     plane = plane or ControlPlane(home.book, home.clock)
     policies, money = policies_in_time(home), read_money(home)
-    instruments = _instruments(home)
+    instruments = read_instruments(home)
     opened = {name: _brought_up(home, plane, name, policies, money, instruments) for name in wanted}
     states = {name: plane.get_portfolio_state(name) for name in wanted}
     here = Cursor(newest, ready.generations)
@@ -160,6 +160,7 @@ def _brought_up(
     return not state.version
 
 
-def _instruments(home: Home) -> dict[str, Instrument]:
+def read_instruments(home: Home) -> dict[str, Instrument]:
+    """Return the groups of every instrument; what the ledger calls unclassified is in none."""
     rows = active.read(home.lake, INSTRUMENTS, ("symbol", "cohort", "sector")).to_pylist()
     return {row["symbol"]: Instrument(known_name(row["cohort"]), known_name(row["sector"])) for row in rows}

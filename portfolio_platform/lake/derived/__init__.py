@@ -5,6 +5,7 @@ Amounts of a position are in the currency of its fills; columns that end in ``_b
 """
 
 from portfolio_platform.lake.columns import Table
+from portfolio_platform.lake.derived.control import ALLOCATION_DECISIONS, CONSTRAINT_ENVELOPES, DECISION_HEADROOMS, LIMIT_UTILISATION
 from portfolio_platform.lake.derived.evidence import DATA_QUALITY, SAMPLE_SUFFICIENCY
 from portfolio_platform.lake.derived.ledger import (
     CASH_BALANCES,
@@ -64,9 +65,10 @@ DIAGNOSTICS = (
     SAMPLE_SUFFICIENCY,
 )
 MONITOR = (ALERT_STATES, RECOMMENDATION_STATES, DAY_INPUTS, PUBLISHED_INPUTS)
+CONTROL = (ALLOCATION_DECISIONS, DECISION_HEADROOMS, CONSTRAINT_ENVELOPES, LIMIT_UTILISATION)
 STATE = (STATE_POSITIONS, STATE_LOTS, STATE_MARKS, PROGRESS)
 
-DERIVED: dict[str, Table] = {table.name: table for table in (*LEDGER, *SIGNALS, *DIAGNOSTICS, *MONITOR, *STATE)}
+DERIVED: dict[str, Table] = {table.name: table for table in (*LEDGER, *SIGNALS, *DIAGNOSTICS, *MONITOR, *CONTROL, *STATE)}
 
 TABLES: dict[str, Table] = {
     **{name: fact.table for name, fact in FACTS.items()},

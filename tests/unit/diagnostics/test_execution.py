@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from portfolio_platform.diagnostics import execution as d6
 from portfolio_platform.diagnostics import execution_inputs as inputs
+from portfolio_platform.diagnostics.execution_windows import Further, Windows
 from portfolio_platform.diagnostics.pipeline import execution as stage
 from portfolio_platform.evidence.intervals import quantile_ranks
 from portfolio_platform.lake import derived
@@ -177,6 +178,35 @@ def test_going_on_from_any_day_is_as_going_through(values, data):
     on = d6.profile(d6.SLIPPAGE, part, zero[cut:], days[cut:], carried, one, POLICY, 20)
     for name in ("cusum", "signal", "seen", "mean", "squares", "realised", "low", "high", "drift", "window_start"):
         assert np.array_equal(getattr(on, name), getattr(through, name)[cut:], equal_nan=name not in ("signal",)), name
+
+
+def test_sessions_may_be_asked_for_in_any_order():
+    rng = np.random.default_rng(3)
+    days = [np.sort(rng.integers(0, 40, size)) for size in (70, 0, 45)]
+    group = np.repeat(np.arange(3), [part.size for part in days])
+    nothing = np.full(group.size, NAN)
+    given_ = d6.Observations(group, np.concatenate(days), rng.normal(size=group.size), nothing, nothing)
+    who, when = rng.integers(0, 3, 200), rng.integers(-2, 45, 200)
+    found = d6.profile(d6.MAE, given_, who, when, d6.Carried.nothing(3), np.zeros(3, bool), POLICY, 20)
+    assert found.query.tolist() == [place for place in range(200) if (given_.day[group == who[place]] <= when[place]).any()]
+    for row, place in enumerate(found.query.tolist()):
+        values = given_.value[(group == who[place]) & (given_.day <= when[place])]
+        assert (found.n[row], found.seen[row]) == (min(values.size, 20), values.size)
+        assert found.realised[row] == pytest.approx(np.median(values[-20:]))
+        assert found.p90[row] == pytest.approx(np.quantile(values[-36:], 0.9) if values.size >= 36 else NAN, nan_ok=True)
+
+
+@given(
+    st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30), st.integers(1, 12), st.integers(1, 30), st.sampled_from([0.5, 0.9])
+)
+def test_a_quantile_of_more_than_the_window_is_that_of_all_its_observations(values, window, reach, share):
+    ends = np.arange(1, len(values) + 1)
+    start, further = np.maximum(ends - window, 0), np.maximum(ends - max(window, reach), 0)
+    ranks = np.zeros(window + 1, np.int64)
+    found = Windows(start, ends, window).order_statistics(np.array(values), ranks, ranks, Further(further, share, reach))[3]
+    for end, begin, one in zip(ends.tolist(), further.tolist(), found.tolist(), strict=True):
+        expected = np.quantile(values[begin:end], share) if end - begin >= reach else NAN
+        assert one == pytest.approx(expected, nan_ok=True)
 
 
 def test_one_outlier_is_no_persistence_and_a_shift_is():

@@ -292,3 +292,14 @@ def test_sigma_is_that_of_the_statistics_module(closes: list[int], window: int, 
     if expected < 1e-12:
         return  # a deviation of rounding errors, or none
     assert sigma_at(found, 0, day, window, minimum) == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_deviation_is_the_same_whatever_was_asked_before_it() -> None:
+    rng = np.random.default_rng(7)
+    given = d1.Returns(np.array([0, 60, 60, 130]), np.concatenate((np.arange(60), np.arange(5, 75))), rng.normal(size=130))
+    symbol, day = rng.integers(-1, 3, 400), rng.integers(0, 80, 400)
+    window, minimum = rng.choice([10, 20], 400), rng.choice([2, 15], 400)
+    for order in (np.arange(400), np.argsort(day, kind="stable"), np.argsort(-day, kind="stable")):
+        asked = [column[order] for column in (symbol, day, window, minimum)]
+        alone = [d1.sigmas(given, *(column[[place]] for column in asked))[0] for place in range(400)]
+        assert np.array_equal(d1.sigmas(given, *asked), alone, equal_nan=True)

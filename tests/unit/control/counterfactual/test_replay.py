@@ -16,7 +16,7 @@ from portfolio_platform.control.counterfactual.replay import Assumptions, Prepar
 from portfolio_platform.control.counterfactual.thresholds import without_limits
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.policy.load import default_policy
-from tests.unit.control.counterfactual.examples import FUNDED, MONDAY, asked, at, fill, policy, record
+from tests.unit.control.counterfactual.examples import FUNDED, HOUR, MONDAY, asked, at, fill, policy, record
 from tests.unit.control.counterfactual.test_paths import three_fills
 
 
@@ -68,6 +68,16 @@ def test_an_intent_sees_the_facts_of_the_session_before_and_not_those_of_its_own
     assert [one.decision.equity for one in found.outcomes] == [10_000_000, 10_000_000, 9_010_000]
     caps = [next(room.limit for room in one.decision.headrooms if room.rule == "symbol") for one in found.outcomes]
     assert caps == [100_000, 100_000, 90_100]
+
+
+def test_an_intent_of_the_instant_of_a_fill_does_not_know_of_it_yet():
+    """What the fill closes is free for the next intent, and not for the one that was sent at the same time."""
+    intents = [asked("i1", 0, 1_000.0), asked("now", 1, 1_000.0, 0.0, 15.0 + 2 / HOUR), asked("later", 1, 1_000.0, 0.0, 16.0)]
+    fills = [fill(1, 0, 100, 100.0, "i1", stop=90.0), fill(2, 1, -100, 100.0, "i1")]
+    past = record([[100.0, 100.0]], fills, intents, stops=[90.0])
+    assert intents[1].intent.ts == fills[1].ts
+    found = ran(past, policy(control__symbol_risk=0.01))
+    assert [one.decision.code for one in found.outcomes[1:]] == ["rejected_symbol_cap", "approved_full"]
 
 
 def test_what_is_reserved_binds_until_its_fill_and_what_never_fills_until_it_expires():
@@ -137,11 +147,13 @@ def test_the_mode_takes_its_part_before_a_cap_takes_the_rest():
 def test_a_window_begins_as_recorded_and_leaves_open_trades_as_they_are():
     intents = [asked("i1", 0, 1_000.0), asked("i2", 1, 1_000.0, template="other")]
     fills = [fill(1, 0, 100, 100.0, "i1", stop=90.0), fill(2, 1, 50, 100.0, "i2", stop=90.0), fill(3, 2, -150, 120.0, "i1")]
-    past = record([[100.0, 110.0, 120.0]], fills, intents, stops=[90.0])
+    past = record([[105.0, 110.0, 120.0]], fills, intents, stops=[90.0])
     found = ran(past, policy(control__symbol_risk=0.0), first=date(2008, 3, 4))
     assert [one.decision.intent_id for one in found.outcomes] == ["i2"]
     assert [day.equity for day in found.days] == [FUNDED + 1_000.0, FUNDED + 2_000.0]
     assert found.then.pnl - found.now.pnl == pytest.approx(1_000.0)
+    # from the 100,500 of the day before
+    assert (found.then.total_return, found.now.total_return) == pytest.approx((103_000 / 100_500 - 1, 102_000 / 100_500 - 1))
     assert (found.first, found.last) == (date(2008, 3, 4), date(2008, 3, 5))
 
 
