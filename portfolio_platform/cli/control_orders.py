@@ -163,9 +163,9 @@ def serve(
     """Serve the control plane over HTTP on this machine, for strategies in other processes. Ctrl-C ends it."""
     with opened(home, as_of) as opened_home:
         from portfolio_platform.control.http import local_host, serve
-        from portfolio_platform.control.tokens import TOKEN_FILE, read_token
+        from portfolio_platform.control.tokens import IN_HOME, read_token
 
-        secret, where = read_token(token_file or opened_home.require().root / TOKEN_FILE), local_host(host)
+        secret, where = read_token(token_file or opened_home.require().root / IN_HOME), local_host(host)
         out.print(f"http://{where}:{port}/openapi.json describes the calls; each wants `Authorization: Bearer` and the token")
         serve(plane_of(opened_home), secret, where, port)
 

@@ -19,7 +19,9 @@ BackupFile = Annotated[Path, typer.Argument(help="File of the backup, such as po
 def backup(
     path: BackupFile,
     all_: Annotated[bool, typer.Option("--all", help="Also the derived tables, which a build makes again anyway.")] = False,
-    with_secrets: Annotated[bool, typer.Option("--with-secrets", help="Also channels.toml, with its passwords and tokens.")] = False,
+    with_secrets: Annotated[
+        bool, typer.Option("--with-secrets", help="Also channels.toml, checkpoint.key and control.token: passwords, keys.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
     json: Json = False,
     home: HomeOption = None,
@@ -47,7 +49,7 @@ def backup(
         for text in done.left_out:
             out.print(f"[dim]left out:[/] {plain(text)}", soft_wrap=True)
         if with_secrets:
-            out.print("[yellow]the file holds the secrets of channels.toml[/]: keep it as you keep those", soft_wrap=True)
+            out.print("[yellow]the file holds the secrets of the home[/]: keep it as you keep those", soft_wrap=True)
         out.print("next: copy it to another machine; [bold]portfolio restore PATH --into HOME[/] brings it back", soft_wrap=True)
 
 

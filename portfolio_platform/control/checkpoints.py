@@ -103,7 +103,7 @@ def write_checkpoint(home: Home, *, key: SigningKey | None = None, at: datetime 
         StoreProblem: a file knows of a later or another log than the book has: verify before going on.
     """
     now = at or home.clock.now()
-    with _alone(home):
+    with alone(home):
         signing = key or platform_key(home)
         files = [home.root / FILE, *also]
         with home.book.writing() as connection:
@@ -268,8 +268,12 @@ def _append(path: Path, checkpoints: Iterable[Checkpoint], keys: dict[str, str])
 
 
 @contextmanager
-def _alone(home: Home) -> "Iterator[None]":
-    """Hold the right to write checkpoints: two at once would write a file twice."""
+def alone(home: Home) -> "Iterator[None]":
+    """Hold the right to write checkpoints: two at once would write a file twice, and a backup would copy half of one.
+
+    Raises:
+        StoreProblem: another process has had it for too long.
+    """
     from filelock import FileLock, Timeout
 
     try:

@@ -60,7 +60,7 @@ class ControlPlane:
     def open_portfolio(
         self, portfolio: str, policy: Limits, *, currency: str = "USD", live: bool = False, since: int | None = None
     ) -> None:
-        """Take charge of a portfolio; a second time nothing happens but that another policy is adopted.
+        """Take charge of a portfolio; a second time only another policy, or going from paper to live, is recorded.
 
         Args:
             portfolio: its name.
@@ -73,6 +73,8 @@ class ControlPlane:
             if not batch.state.version:
                 begun = batch.now if since is None else since
                 batch.put(PortfolioOpened(batch.now, begun, currency, digits_of(currency), live))
+            elif batch.state.live != live:
+                batch.put(PortfolioOpened(batch.now, batch.state.since, currency, batch.state.digits, live))
             if policy_changed(batch.state, policy):
                 batch.put(PolicyAdopted(batch.now, policy))
             batch.tell()

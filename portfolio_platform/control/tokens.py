@@ -6,7 +6,7 @@ from pathlib import Path
 
 from portfolio_platform.errors import WrongUse
 
-TOKEN_FILE = "control.token"
+IN_HOME = "control.token"
 """Its name in a home, where nobody names another file."""
 
 

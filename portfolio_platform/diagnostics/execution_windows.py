@@ -66,10 +66,10 @@ def _lay_known(values: Float64, start: Int64, end: Int64, rows: Float64, known: 
 @njit(cache=True)
 def _nothing(values: Float64) -> bool:  # pragma: no cover - compiled
     """Say whether no value is known: it ends at the first that is."""
-    for value in values:
-        if not np.isnan(value):
-            return False
-    return True
+    place = 0
+    while place < values.size and np.isnan(values[place]):
+        place += 1
+    return place == values.size
 
 
 @njit(cache=True)

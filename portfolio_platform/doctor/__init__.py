@@ -1,10 +1,10 @@
 """What is late, locked, full or failing in a home, and the way out. Each check tells findings; none of them crashes."""
 
-from portfolio_platform.doctor import data, decisions, machine
+from portfolio_platform.doctor import control, data, decisions, machine
 from portfolio_platform.doctor.finding import Check, Finding, guarded
 from portfolio_platform.home import Home
 
-CHECKS: dict[str, Check] = machine.CHECKS | data.CHECKS | decisions.CHECKS | machine.SHADOWS
+CHECKS: dict[str, Check] = machine.CHECKS | data.CHECKS | decisions.CHECKS | control.CHECKS | machine.SHADOWS
 """What is looked at, in the order it is told."""
 
 

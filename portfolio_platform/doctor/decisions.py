@@ -18,14 +18,18 @@ LATE_HOURS = 1.0  # after which a message that waits in the outbox is late
 
 def _book(home: Home) -> Iterator[Finding]:
     from portfolio_platform.book.chain import verify_chain
+    from portfolio_platform.book.integrity import damages
     from portfolio_platform.book.migrate import head
     from portfolio_platform.book.rebuild import check_read_models, check_reports
 
     with home.book.reading() as connection:
+        broken = damages(connection, thorough=False)
         verdict = verify_chain(connection)
         differences = check_reports(connection)
         others = check_read_models(connection)
     yield Finding("ok", "book", f"{home.book.name}, version {head()}")
+    if broken:
+        yield Finding("fail", "store of the book", broken[0], "stop writing to it, keep the file, and restore the book from a backup")
     if verdict.ok:
         yield Finding("ok", "event log", f"{verdict.events:,} events, every hash verified")
     else:

@@ -31,7 +31,7 @@ def what_happened(of: Sources, stream: str, identity: str) -> list[Draft]:
 
 def _concerns(event: events.StoredEvent, identity: str) -> bool:
     rows = event.data.get("rows")
-    return isinstance(rows, dict) and identity in rows
+    return event.data.get("about") == identity or (isinstance(rows, dict) and identity in rows)
 
 
 def alert_in_book(of: Sources, identity: str) -> book_alerts.Alert | None:

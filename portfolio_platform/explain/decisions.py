@@ -158,7 +158,7 @@ def _behind(of: Sources, state: ControlState, one: Headroom) -> list[Draft]:
     orders = [
         order for order in state.terms.orders.values() if order.kind == "cap" and order.rule == one.rule and order.words == one.source
     ]
-    parts = [_order(of, order, state.digits) for order in sorted(orders) if order.scope in ("", one.scope)]
+    parts = [order_draft(of, order, state.digits) for order in sorted(orders) if order.scope in ("", one.scope)]
     users = [] if one.basis == "count" else _users(state, one.rule, one.scope)
     return [*parts, *([listing("what uses it", lambda: users)] if users else [])]
 
@@ -179,10 +179,11 @@ def _users(state: ControlState, rule: str, scope: str) -> list[Draft]:
 
 
 def _orders(of: Sources, state: ControlState, kind: str) -> list[Draft]:
-    return [_order(of, order, state.digits) for order in sorted(state.terms.orders.values()) if order.kind == kind]
+    return [order_draft(of, order, state.digits) for order in sorted(state.terms.orders.values()) if order.kind == kind]
 
 
-def _order(of: Sources, order: Order, digits: int) -> Draft:
+def order_draft(of: Sources, order: Order, digits: int) -> Draft:
+    """Return an order: what it changed, by whom and until when, and the recommendation behind it."""
     what = order.mode or (f"{order.rule} {order.scope}".strip() if order.kind == "cap" else "flatten only")
     amount = ""
     if order.kind == "cap":

@@ -1,6 +1,7 @@
 """NumPy arrays to Arrow columns: days, names by code, floats whose NaN is null."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,3 +39,11 @@ def assemble(table: Table, columns: dict[str, pa.Array]) -> pa.Table:
     if extra:
         raise KeyError(f"{table.name} declares no {', '.join(sorted(extra))}")
     return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def by_key(table: Table, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    """Return rows, each a tuple of its columns as they are declared, as the table, by key."""
+    schema = table.arrow_schema()
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    made = pa.Table.from_arrays([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+    return made.sort_by([(name, "ascending") for name in table.key])

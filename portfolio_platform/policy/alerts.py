@@ -146,7 +146,7 @@ class Remedy(Section):
     enabled: bool = True
 
 
-RETIRED = frozenset({"confidence"})
+RETIRED = frozenset({"confidence", "max_positions", "new_positions"})
 """Keys that nothing reads any more: files and archived policies that still have them are read without them."""
 
 
@@ -157,8 +157,6 @@ class RecommendationPolicy(Section):
     review_sessions: Count = Field(3, description="sessions after which it is to be looked at")
     heat_step: Fraction = Field(0.25, description="part of the heat cap that a step is")
     cap_step: Fraction = Field(0.20, description="part of any other cap that a step is")
-    max_positions: Count = Field(20, description="position count that a tightening starts from")
-    new_positions: Count = Field(5, description="new positions a session that a tightening starts from")
     minimum_mode_sessions: Count = Field(5, description="sessions after an issue before it may ease: a milder mode, a wider cap")
     modes: dict[str, Mode] = Field(default_factory=dict, description="the mode that each drawdown regime calls for")
     remedies: dict[str, Remedy] = Field(default_factory=dict, description="by rule, what its alert recommends")

@@ -91,7 +91,18 @@ class IdlePolicy(Section):
     rejection_window: Count = Field(30, description="sessions whose rejections are judged")
     rejection_baseline: Count = Field(120, description="sessions before them that say what is usual")
     capacity_reasons: tuple[str, ...] = Field(
-        ("rejected_heat", "rejected_cohort", "rejected_position_count", "rejected_symbol", "insufficient_capital"),
+        (
+            "rejected_heat",
+            "rejected_symbol",
+            "rejected_cohort",
+            "rejected_sector",
+            "rejected_template",
+            "rejected_playbook",
+            "rejected_correlation",
+            "rejected_position_count",
+            "rejected_new_positions",
+            "insufficient_capital",
+        ),
         description="reasons for which a setup counts as missed for capacity; a trailing part after the name is allowed",
     )
 

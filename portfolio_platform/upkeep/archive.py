@@ -27,7 +27,7 @@ MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 CHUNK = 1 << 20
 LARGEST_MANIFEST = 16 << 20
 _MEMBER = re.compile(
-    r"book/[a-z_]+\.jsonl\.gz|lake/[a-z_]+\.parquet|home/(clock|span)\.json|home/channels\.toml|home/policies/[\w-]+(@[\w.+-]+)?\.toml"
+    r"book/[a-z_]+\.jsonl\.gz|lake/[a-z_]+\.parquet|home/(clock|span)\.json|home/(channels\.toml|checkpoints\.jsonl|checkpoint\.key|control\.token)|home/policies/[\w-]+(@[\w.+-]+)?\.toml"
 )
 Report = Callable[[str], None]
 

@@ -1,14 +1,16 @@
 """A backup: what cannot be computed again, of one instant, in one file.
 
 In it: every row of the book; every row of the fact tables with all their revisions, what was set aside, the log of imports;
-which reports were published from what; policies and clock. The lake's writer lock is held meanwhile, so no import and no build
-comes between; the book's state is the one of the moment it is read, within that time, and others go on writing to it. Left
-out: derived tables, which a build makes again (unless asked for); channels, which are secrets (unless asked for); files of the
-inbox; rendered pages. Facts are kept as rows, not as Delta folders: their history is in the rows themselves.
+which reports were published from what; policies and clock; the file of the log's checkpoints, against which a restored log is
+held. The lake's writer lock is held meanwhile, so no import and no build comes between; the book's state is the one of the moment
+it is read, within that time, and others go on writing to it, checkpoints excepted. Left out: derived tables, which a build makes
+again (unless asked for); secrets (unless asked for): channels, the key that signs checkpoints, the token of strategies; files of
+the inbox; rendered pages. Without the key a restored home makes another one; what the old one signed is verified all the same.
+Facts are kept as rows, not as Delta folders: their history is in the rows themselves.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +20,9 @@ from typing import TYPE_CHECKING
 from portfolio_platform.book import events, migrate
 from portfolio_platform.book.location import locate
 from portfolio_platform.clock import SystemClock
+from portfolio_platform.control.checkpoints import FILE as CHECKPOINTS
+from portfolio_platform.control.checkpoints import KEY_FILE, alone
+from portfolio_platform.control.tokens import IN_HOME as TOKEN_FILE
 from portfolio_platform.errors import StoreProblem, WrongUse
 from portfolio_platform.home import Home, write_atomically
 from portfolio_platform.lake import derived
@@ -32,7 +37,12 @@ if TYPE_CHECKING:
 KEPT = (*(table for name, table in derived.TABLES.items() if name not in derived.DERIVED), derived.PUBLISHED_INPUTS)
 """Tables that no build makes: the facts and what is known of them, and which reports were published from what."""
 SETTINGS = ("clock.json", "span.json")
-SECRETS = "channels.toml"
+SECRETS = {
+    "channels.toml": "which holds secrets",
+    KEY_FILE: "the private key that signs checkpoints: a restored home makes another",
+    TOKEN_FILE: "the token of strategies that ask over HTTP: a restored home makes another",
+}
+"""What is left out unless it is asked for, and why."""
 NOTE = "backup.json"
 ROWS_AT_ONCE = 500_000
 
@@ -73,7 +83,7 @@ def back_up(
         home: what to back up.
         target: the file to write; a temporary one beside it takes its name at the end.
         everything: also the derived tables.
-        with_secrets: also `channels.toml`.
+        with_secrets: also `channels.toml`, and the files with the key of checkpoints and the token of strategies.
         force: overwrite the target.
         report: told what is done.
 
@@ -88,7 +98,9 @@ def back_up(
     with ExitStack() as stack:
         report("waiting for the lake")
         with home.lake.writing():
-            staged, version, head = _book(home, target, stack, report)
+            with alone(home):  # a checkpoint is in the book and in its file, or in neither
+                staged, version, head = _book(home, target, stack, report)
+                staged += list(_copied(home, [home.root / CHECKPOINTS], target, stack))
             tables = [*KEPT, *(table for table in derived.DERIVED.values() if everything and table not in KEPT)]
             staged += [item for table in tables for item in _table(home, table, target, stack, report)]
             staged += list(_settings(home, target, stack, with_secrets))
@@ -182,8 +194,12 @@ def _months(home: Home, table: Table, names: list[str]) -> "Iterator[pa.Table]":
 
 
 def _settings(home: Home, target: Path, stack: ExitStack, with_secrets: bool) -> Iterator[Staged]:
-    wanted = [home.root / name for name in (*SETTINGS, *([SECRETS] if with_secrets else []))]
-    for path in [*wanted, *sorted(home.policies.glob("*.toml"))]:
+    wanted = [home.root / name for name in (*SETTINGS, *(SECRETS if with_secrets else []))]
+    yield from _copied(home, [*wanted, *sorted(home.policies.glob("*.toml"))], target, stack)
+
+
+def _copied(home: Home, paths: Iterable[Path], target: Path, stack: ExitStack) -> Iterator[Staged]:
+    for path in paths:
         if path.is_file():
             file = stack.enter_context(archive.temporary(target))
             file.write(path.read_bytes())
@@ -193,8 +209,9 @@ def _settings(home: Home, target: Path, stack: ExitStack, with_secrets: bool) ->
 def _left_out(home: Home, everything: bool, with_secrets: bool) -> Iterator[str]:
     if not everything:
         yield "derived tables, which `portfolio build` makes again"
-    if (home.root / SECRETS).exists() and not with_secrets:
-        yield f"{SECRETS}, which holds secrets (--with-secrets takes it in)"
+    for name, why in SECRETS.items():
+        if (home.root / name).exists() and not with_secrets:
+            yield f"{name}, {why} (--with-secrets takes it in)"
     waiting = [path for path in home.inbox.iterdir() if not path.name.startswith(".")] if home.inbox.is_dir() else []
     if waiting:
         yield f"{len(waiting)} files in the inbox, which are not imported yet"

@@ -20,6 +20,8 @@ from portfolio_platform.book.engine import open_engines
 from portfolio_platform.book.events import ChainHead
 from portfolio_platform.book.location import locate
 from portfolio_platform.book.rebuild import check_read_models, check_reports
+from portfolio_platform.control.checkpoints import FILE as CHECKPOINTS
+from portfolio_platform.control.checkpoints import verify_checkpoints
 from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.lake.derived import DERIVED, TABLES
@@ -66,7 +68,8 @@ def restore(path: Path, home: Home, report: Report = lambda text: None) -> Resto
             _settings(opened, staging)
             rows = _lake(opened, staging, undo, report)
             rows |= _book(opened, staging, undo, report)
-    return Restored(home.root, manifest, rows, tuple(_notes(manifest, rows)))
+            doubts = _checkpoints(staging)
+    return Restored(home.root, manifest, rows, (*_notes(manifest, rows), *doubts))
 
 
 def _require_empty(home: Home) -> None:
@@ -111,7 +114,7 @@ def _settings(opened: Archive, staging: Home) -> None:
         if member.name.startswith("home/"):  # of the few names that a manifest may hold, none of which leads elsewhere
             place = staging.root / member.name.removeprefix("home/")
             place.write_bytes(opened.open(member).read())
-            if place.name == SECRETS:
+            if place.name in SECRETS:
                 place.chmod(0o600)
 
 
@@ -228,6 +231,26 @@ def _verify(connection: Connection, manifest: Manifest) -> None:
         raise DataProblem(f"{len(differing):,} rows of the backup's book differ from its log, the first {differing[0]}; take another one")
 
 
+def _checkpoints(staging: Home) -> list[str]:
+    """Hold the log against the checkpoints that came with it; return what of them is odd but not the log's fault.
+
+    Raises:
+        DataProblem: a checkpoint notes another log than this one, or a longer one.
+    """
+    if not (staging.root / CHECKPOINTS).is_file():
+        return []
+    try:
+        found = verify_checkpoints(staging)
+    finally:
+        staging.book.close()
+    if found.ok:
+        return []
+    if not found.chain.ok:
+        raise DataProblem(f"the event log of the backup is not the one that its checkpoints note: {found.chain.reason}; take another one")
+    where = found.reason.replace(str(staging.root / CHECKPOINTS), CHECKPOINTS)
+    return [f"checkpoints, at event {found.first_bad_seq}: {where}; the log itself is whole, `portfolio control verify` says more"]
+
+
 def _require_no_book(url: str) -> bool:
     """Say whether the book has to be created; refuse one that holds something. One that is empty may stay."""
     location = locate(url)
@@ -271,7 +294,7 @@ def _remove_book(url: str) -> None:
 
 def _notes(manifest: Manifest, rows: dict[str, int]) -> Iterator[str]:
     if not manifest.secrets:
-        yield f"{SECRETS} is not in the backup: name the channels again, or messages go to the log"
+        yield "channels.toml is not in the backup: name the channels again, or messages go to the log"
     if manifest.derived and not _keeps_derived(manifest):
         yield f"the derived tables are of version {manifest.code_version} and were left out; the build makes them anew"
     if manifest.book_version != schema.VERSION:

@@ -29,6 +29,7 @@ from portfolio_platform.control.utilisation import Utilised, summed_up, utilised
 from portfolio_platform.days import day_number, end_of_day_ns, to_date
 from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
+from portfolio_platform.lake.arrays import by_key
 from portfolio_platform.lake.columns import Table
 from portfolio_platform.lake.progress import WATCHED, Plan
 from portfolio_platform.policy.assigned import Assigned, policies_in_time
@@ -67,7 +68,7 @@ def compute(home: Home, policies: Assigned, plan: Plan) -> dict[Table, pa.Table]
             digits = digits_of(money.base_of(name))
             found = _Day(day, name, digits, facts.get(day.isoformat()), stands, opened[day, name])
             rows += _rows(found, limits[name], utilised_on(found, limits[name], instruments))
-    return {derived.LIMIT_UTILISATION: _table(rows)}
+    return {derived.LIMIT_UTILISATION: by_key(derived.LIMIT_UTILISATION, rows)}
 
 
 def utilised_on(found: _Day, limits: Limits, instruments: "Map[str, Instrument]") -> list[Utilised]:
@@ -154,14 +155,6 @@ def _rows(found: _Day, limits: Limits, used: Sequence[Utilised]) -> Iterator[tup
         use = spent / one.limit if one.limit else None
         key = (found.day, found.portfolio, one.rule, one.scope, one.basis)
         yield (*key, cap, *amounts, use, one.source, limits.policy_hash, reason, month)
-
-
-def _table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    """Return rows as the table, by key."""
-    schema = derived.LIMIT_UTILISATION.arrow_schema()
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    made = pa.Table.from_arrays([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
-    return made.sort_by([(name, "ascending") for name in derived.LIMIT_UTILISATION.key])
 
 
 STAGE = Stage("limits", (derived.LIMIT_UTILISATION,), BUILDS, compute, decisions=TYPES)

@@ -38,7 +38,9 @@ def portfolio_heat(of: Sources, row: Row, column: str) -> Iterable[Draft]:
     if column in ("active_heat", "reserved_heat"):
         return [*cells(of, row, (column.replace("heat", "risk"),)), *equity_of(of, portfolio, day)]
     if column == "reserved_risk":
-        return [Draft("reservations", words="unexpired reservations in the book")]
+        from portfolio_platform.explain.tables.control import reservations
+
+        return [reservations(of, row)]
     if column == "coverage":
         return [*equity_of(of, portfolio, day, "stale_exposure"), *equity_of(of, portfolio, day, "gross_exposure")]
     quoted = "capital_risk" if column == "capital_heat" else "risk"

@@ -22,7 +22,6 @@ RULE = of("text", "rule", "heat, symbol, cohort, sector, template, playbook, buc
 SCOPE = of("text", "scope", "the group that the limit binds, such as the symbol; empty for the portfolio")
 BASIS = of("text", "basis", "risk to the stops, (gross) exposure, or count")
 SOURCE = of("text", "source", "where the limit comes from: policy, or the order that changed it (recommendation:ID, operator:NAME)")
-COUNTED = "base currency, or positions"
 
 
 def amount(name: str, description: str) -> Column:
@@ -79,8 +78,8 @@ DECISION_HEADROOMS = Table(
         RULE,
         SCOPE,
         BASIS,
-        of("decimal", "limit", "limit in force; null where none is", COUNTED),
-        of("decimal", "used", "what was used of it, active and reserved, before the intent", COUNTED),
+        amount("limit", "limit in force, of a count in positions; null where none is"),
+        amount("used", "what was used of it, active and reserved, before the intent"),
         amount("headroom", "risk that the rule left to the intent"),
         of("flag", "bit", "true where the grant is less than what the mode allowed, and is what this rule left"),
         SOURCE,
@@ -129,12 +128,12 @@ LIMIT_UTILISATION = Table(
         SCOPE,
         BASIS,
         number("cap", "the limit as a fraction of equity; null for a count, and where equity is not positive", SHARE),
-        number("limit", "the limit in force", COUNTED),
+        number("limit", "the limit in force; of a count in positions, as all that is used of it", BASE),
         number("equity", "what the cap is a fraction of", BASE),
-        number("active", "what open positions use; of new_positions those that were opened on the day", COUNTED),
-        number("reserved", "what is granted and not filled by the day's end", COUNTED),
-        number("used", "active and reserved", COUNTED),
-        number("headroom", "limit less used, at least 0", COUNTED),
+        number("active", "what open positions use; of new_positions those that were opened on the day", BASE),
+        number("reserved", "what is granted and not filled by the day's end", BASE),
+        number("used", "active and reserved", BASE),
+        number("headroom", "limit less used, at least 0", BASE),
         number("use", "used over limit; null where the limit is 0", "fraction of cap"),
         SOURCE,
         of("text", "policy_hash", "policy in force on the day"),

@@ -118,9 +118,9 @@ def standing_cap(kind: CapKind, remedy: Remedy, policy: Policy) -> float:
     if kind == "heat":
         return policy.heat.cap
     if kind == "position_count":
-        return float(policy.recommendations.max_positions)
+        return float(policy.control.positions)
     if kind == "new_positions":
-        return float(policy.recommendations.new_positions)
+        return float(policy.control.new_positions)
     rule = policy.alerts.rules.get(LIMIT_RULES.get(kind, ""))
     limits = [limit for limit in ((rule.critical, rule.warning) if rule else ()) if limit is not None]
     return limits[0] if limits else math.nan

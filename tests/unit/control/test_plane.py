@@ -283,3 +283,13 @@ def test_a_session_stated_twice_is_stated_once_and_restated_when_its_facts_diffe
     assert plane.get_portfolio_state("p").version == version
     opened(plane, equity=900_000 * MONEY)
     assert plane.get_portfolio_state("p").terms.facts.equity == 900_000 * MONEY
+
+
+def test_going_live_is_recorded_once_and_nothing_else_of_the_opening_changes(plane, book):
+    since = plane.get_portfolio_state("p").since
+    plane.open_portfolio("p", LIMITS, live=True)
+    plane.open_portfolio("p", LIMITS, live=True)
+    state = plane.get_portfolio_state("p")
+    assert (state.live, state.since) == (True, since)
+    with book.reading() as connection:
+        assert [one.data["live"] for one in read(connection, "control/p") if one.type == "control_opened"] == [False, True]

@@ -197,5 +197,5 @@ def test_provenance_stands_beside_the_content(sample_copy):
         stored = newest(connection, "core", DAY)
     assert stored is not None
     beside = json.loads(stored.provenance)
-    assert set(beside) == {"lake_versions", "import_seq", "code_version", "policies"}
+    assert set(beside) == {"lake_versions", "import_seq", "code_version", "policies", "decisions"}
     assert b"lake_versions" not in stored.content
