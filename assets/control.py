@@ -3,10 +3,13 @@
 What belongs here: what is run and what a person sees of it. Limits, rules and the log are in `portfolio_platform.control`.
 """
 
+from typing import Any
+
 import dagster as dg
 
 from assets.metadata import CONSTANT, OWNERS, column_schema
 from assets.stages import StageAsset, stage_assets
+from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
 from resources.platform import Platform
 
@@ -19,12 +22,19 @@ CHECKS = {
     "reservations_reconcile": "What is active and reserved is what positions, facts and the grants of the log add up to.",
 }
 
+def _use(home: Home) -> dict[str, Any]:
+    from assets.control_shown import use_shown
+
+    return use_shown(home)
+
+
 DECLARED = (
     StageAsset(
         derived.LIMIT_UTILISATION,
         ("limits",),
-        ("portfolio_equity", "portfolio_heat", "drawdown_state", "correlation_stacking"),
+        ("portfolio_equity", "portfolio_heat", "drawdown_state", "correlation_stacking", "allocation_decisions"),
         ("day", "portfolio", "rule", "scope", "basis", "cap", "limit", "active", "reserved", "headroom", "use", "source"),
+        more=_use,
         words="A use above 1 means that nothing new is granted there; positions that were there before are not touched.",
     ),
 )

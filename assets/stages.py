@@ -1,6 +1,6 @@
 """Assets over stages: a declaration says which table an asset shows, which stages it runs, and what a person sees of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ class StageAsset:
         beside: tables that are built with it.
         charts: pictures of each portfolio.
         words: what an operator should know beyond the table's description.
+        more: further metadata, such as pictures of its own.
     """
 
     table: Table
@@ -34,6 +35,7 @@ class StageAsset:
     beside: tuple[Table, ...] = ()
     charts: tuple[str, ...] = ()
     words: str = ""
+    more: Callable[[Home], Mapping[str, Any]] | None = None
     name: str = ""
     kinds: frozenset[str] = field(default_factory=lambda: frozenset({"python", "deltalake"}))
 
@@ -93,4 +95,4 @@ def shown(home: Home, item: StageAsset) -> dict[str, Any]:
         metadata["newest"] = preview(newest(home, item.table), item.shown)
     for chart in item.charts:
         metadata |= pictures(home, chart)
-    return metadata
+    return metadata | (item.more(home) if item.more is not None else {})

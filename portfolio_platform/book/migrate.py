@@ -99,6 +99,8 @@ def require_version(connection: Connection, location: Location) -> None:
         return
     if found is None:
         raise StoreProblem(f"{location.name}: {NOT_CREATED}")
+    if " and " in found:
+        raise StoreProblem(f"{location.name}: is damaged: it says that it has the versions {found}; restore it from a backup")
     if found > schema.VERSION:
         raise StoreProblem(_newer(location, found))
     raise StoreProblem(

@@ -17,6 +17,9 @@ _SQLITE = {
     "SQLITE_IOERR": "cannot be read or written: the disk reports an error",
 }
 
+_DAMAGED = ("Could not decode to UTF-8", "unsupported file format", "malformed database schema", "no such column")
+"""What SQLite says, without a code of its own, of a file in which bytes were changed."""
+
 _POSTGRES = {
     "42P01": NOT_CREATED,
     "55P03": "is locked by another process; wait for it to finish, or look for one that hangs",
@@ -41,7 +44,10 @@ def _of_sqlite(error: DBAPIError, location: Location) -> str | None:
             return meaning
     if code.startswith("SQLITE_CANTOPEN"):
         return _cannot_open(location)
-    return NOT_CREATED if "no such table" in str(error.orig) else None
+    said = str(error.orig)
+    if any(words in said for words in _DAMAGED):
+        return _SQLITE["SQLITE_CORRUPT"]
+    return NOT_CREATED if "no such table" in said else None
 
 
 def _cannot_open(location: Location) -> str:

@@ -49,8 +49,8 @@ def insert_events(connection: Connection, rows: Sequence[EventRow]) -> None:
 
 def book_version(connection: Connection) -> str | None:
     """Return the version that the book says it has."""
-    found: str | None = _run(connection, "book_version").scalar_one_or_none()
-    return found
+    found = [str(one) for one in _run(connection, "book_version").scalars()]
+    return " and ".join(found) or None
 
 
 def _run(connection: Connection, name: str, names: Sequence[str] | None = None) -> Any:

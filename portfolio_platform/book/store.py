@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 
 from portfolio_platform.book import migrate
 from portfolio_platform.book.engine import WAIT_SECONDS, open_engines
+from portfolio_platform.errors import StoreProblem
 
 
 class Book:
@@ -43,7 +44,7 @@ class Book:
         Raises:
             StoreProblem: the book is missing, locked, damaged, read-only, or of another version than the code.
         """
-        with self._engines.writer.begin() as connection:
+        with self._readable(), self._engines.writer.begin() as connection:
             migrate.require_version(connection, self._engines.location)
             yield connection
 
@@ -54,9 +55,17 @@ class Book:
         Raises:
             StoreProblem: the book is missing, damaged, or of another version than the code.
         """
-        with self._engines.reader.begin() as connection:
+        with self._readable(), self._engines.reader.begin() as connection:
             migrate.require_version(connection, self._engines.location)
             yield connection
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Say that the book is damaged where what should be text is none: the driver fails on it without a code of its own."""
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise StoreProblem(f"{self.name}: is damaged; restore it from a backup ({error.reason})") from error
 
     def close(self) -> None:
         """Close all connections; the book may be used again."""

@@ -1,0 +1,297 @@
+"""The commands and outputs in docs/control-plane.md: run on a small home, and written between the page's markers.
+
+`python -m tests.e2e.control_plane` writes the page anew; a test says whether it would.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from typer.testing import CliRunner
+
+from portfolio_platform.build import build_all
+from portfolio_platform.cli.main import app
+from portfolio_platform.control.pipeline.cycle import run_cycle
+from portfolio_platform.control.tokens import IN_HOME, write_token
+from portfolio_platform.home import Home
+from portfolio_platform.monitor.lifecycle import publish_recommendations
+from portfolio_platform.sources.pipeline import import_paths
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "control-plane.md"
+EXAMPLES = Path(__file__).parent / "examples"
+BEGIN, END = "<!-- made: {} -->", "<!-- made: end -->"
+FIRST, SESSIONS = date(2026, 9, 7), 40
+BARS = {"AAA": (100, 0.5, 7), "BBB": (50, 0.3, 5), "CCC": (20, 0.1, 3), "DDD": (32, 0.25, 4)}
+GROUPS = {"AAA": ("technology", "large"), "BBB": ("technology", "large"), "CCC": ("energy", "small"), "DDD": ("metals", "commodity")}
+FILLS = "execution_id,ts,portfolio,strategy,symbol,side,quantity,price,fee,stop_price,template,playbook,intent_id"
+Ran = tuple[str, int]
+
+
+def weekday(number: int) -> date:
+    """Return the number-th weekday from the first on."""
+    return FIRST + timedelta(days=number // 5 * 7 + number % 5)
+
+
+def desk(folder: Path) -> Home:
+    """Return a built home: one live portfolio with three positions, whose heat is beyond four fifths of its cap on the last day."""
+    home, files = Home(folder / "home"), folder / "files"
+    home.create()
+    home.pin_clock(weekday(SESSIONS - 1))
+    policy = home.policies / "default.toml"
+    policy.write_text(policy.read_text().replace('heat = { kind = "heat" }', 'heat = { kind = "heat", at = "warning" }'))
+    bars = ["symbol,ts,open,high,low,close,volume"]
+    for number in range(SESSIONS):
+        for symbol, (price, step, period) in BARS.items():
+            close = price + step * (number % period)
+            bars.append(f"{symbol},{weekday(number)}T21:00:00Z,{close},{close + 1},{close - 1},{close},100000")
+    fills = (
+        f"E1,{weekday(2)}T15:00:00Z,desk,trend,AAA,buy,2000,100,1,92,breakout,squeeze,",
+        f"E2,{weekday(2)}T15:10:00Z,desk,swing,BBB,buy,4000,50,1,47.5,reversion,bounce,",
+        f"E3,{weekday(2)}T15:20:00Z,desk,carry,CCC,buy,5000,20,1,18.5,carry,roll,",
+        f"E4,{weekday(39)}T15:00:00Z,desk,carry,CCC,buy,5000,20,1,18.5,carry,roll,",
+    )
+    money = ("flow_id,ts,portfolio,amount,currency,kind", f"F1,{FIRST}T09:00:00Z,desk,1000000,USD,initial_funding")
+    instruments = [f"{symbol},equity,{sector},{cohort},1" for symbol, (sector, cohort) in GROUPS.items()]
+    written = [
+        table(files, "portfolios", "portfolio,mode", "desk,live"),
+        table(files, "instruments", "symbol,asset_class,sector,cohort,multiplier", *instruments),
+        table(files, "bars", *bars),
+        table(files, "cash_flows", *money),
+        table(files, "fills", FILLS, *fills),
+    ]
+    import_paths(home, written)
+    build_all(home)
+    home.book.close()
+    return home
+
+
+def table(folder: Path, name: str, *lines: str) -> Path:
+    """Write a file of a source."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    return folder / f"{name}.csv"
+
+
+class Walk:
+    """Commands that are run on a home, each at its time, and what they said."""
+
+    def __init__(self, home: Home) -> None:
+        """Begin with nothing said."""
+        self.home, self.said = home, list[str]()
+
+    def run(self, command: str, at: str, *, shown: str = "", ends: int = 0, keep: Callable[[list[str]], list[str]] = list) -> str:
+        """Run a command; note it (as it is ``shown``) with its output, and return that. ``ends`` is its exit code."""
+        environment = {"COLUMNS": "100", "PORTFOLIO_HOME": str(self.home.root)}
+        words = [*shlex.split(command)[1:], "--as-of", at]
+        with chdir(self.home.root.parent):
+            result = CliRunner().invoke(app, words, env=environment)
+        if result.exit_code != ends or (result.exception is not None and not isinstance(result.exception, SystemExit)):
+            raise AssertionError(f"{command} ended with {result.exit_code}, not {ends}: {result.output}") from result.exception
+        lines = keep([line.rstrip() for line in result.output.strip("\n").splitlines()])
+        self.said += [f"$ {shown or command}", *lines, ""]
+        return result.output
+
+    def quietly(self, command: str, at: str) -> str:
+        """Run a command that is no part of the story; return what it said."""
+        said = list(self.said)
+        output = self.run(command, at)
+        self.said = said
+        return output
+
+    def told(self) -> str:
+        """Return what was said since the last time, as a block of the page."""
+        lines, self.said = self.said, []
+        return block(smooth("\n".join(lines), self.home))
+
+
+def smooth(text: str, home: Home) -> str:
+    """Take out of a text what is another in each run: keys, hashes, ids drawn at random, the folder."""
+    text = text.replace(str(home.root.parent) + "/", "")
+    text = re.sub(r"ed25519:[0-9a-f]{6,}", "ed25519:…", text)
+    text = re.sub(r"\b(mode|cap|flatten)-(\d{8}T\d{6})-[0-9a-f]{6}\b", r"\1-\2-…", text)
+    text = re.sub(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,}\b", "‹hash›", text)
+    return re.sub(r"\n\s*\n(\s*\n)+", "\n\n", text).strip("\n")
+
+
+def block(text: str, kind: str = "") -> str:
+    """Return a block of code of a page."""
+    return f"```{kind}\n{text}\n```\n"
+
+
+def ran(example: str, home: Home, **environment: str) -> str:
+    """Return what an example prints, in a process of its own."""
+    whole = {**os.environ, "PORTFOLIO_HOME": str(home.root), "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run([sys.executable, EXAMPLES / example], env=whole, cwd=home.root.parent, capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(f"{example} failed: {done.stderr}")
+    return done.stdout.strip()
+
+
+@contextmanager
+def serving(home: Home) -> Iterator[str]:
+    """Serve the control plane of a home in a process of its own; hand out its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "portfolio_platform.cli.main", "control", "serve", "--port", str(port), "--home", str(home.root)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            try:
+                urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=5).close()
+                break
+            except (URLError, OSError):
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def copied(home: Home, folder: Path) -> Home:
+    """Return a copy of a home in a folder of its own."""
+    home.book.close()
+    shutil.copytree(home.root, folder / "home")
+    return Home(folder / "home")
+
+
+def sections(folder: Path) -> dict[str, str]:
+    """Return what is written into the page, by the name of its markers."""
+    built = desk(folder / "built")
+    return quants(copied(built, folder / "quant")) | officers(copied(built, folder / "officer"))
+
+
+def quants(home: Home) -> dict[str, str]:
+    """Return the sections for who integrates a strategy."""
+    walk, now = Walk(home), "2026-10-31"
+    found = {}
+    walk.run("portfolio control cycle", now)
+    walk.run("portfolio control state desk", now)
+    found["begin"] = walk.told()
+    walk.run("portfolio control decide desk --symbol DDD --side long --risk 12000 --strategy carry --dry-run", now)
+    found["dry run"] = walk.told()
+    source = (EXAMPLES / "strategy.py").read_text()
+    found["strategy"] = block(source.strip(), "python") + "\n" + block(ran("strategy.py", home))
+    write_token(home.root / IN_HOME)
+    with serving(home) as url:
+        said = ran("strategy_http.py", home, CONTROL_URL=url)
+    found["http"] = block((EXAMPLES / "strategy_http.py").read_text().strip(), "python") + "\n" + block(said)
+    walk.run("portfolio control decisions desk", now)
+    found["decisions"] = walk.told()
+    home.book.close()
+    return found
+
+
+def officers(home: Home) -> dict[str, str]:
+    """Return the sections for who audits a decision: from the recommendation over the signature and the order to the fill."""
+    walk, found = Walk(home), {}
+    friday, monday = "2026-10-31", "2026-11-02T{}:00Z"
+    publish_recommendations(home, [weekday(SESSIONS - 1)])  # as the nightly run of the monitor does
+    run_cycle(home)
+    walk.run("portfolio operators add ada --key-out ada.key", monday.format("08:00"))
+    walk.run("portfolio recommendations list", monday.format("08:05"))
+    identity = "recommendation:desk:2026-10-30"
+    hashed = re.search(r'"content_hash": "(\w+)"', walk.quietly(f"portfolio recommendations show {identity} --json", friday))
+    assert hashed is not None
+    approve = f"portfolio recommendations approve {identity} --reason 'agreed with the desk' --hash {hashed[1][:12]}"
+    walk.run(f"{approve} --by ada", monday.format("08:10"), ends=1)
+    walk.run(f"{approve} --key ada.key", monday.format("08:12"))
+    walk.run("portfolio control cycle", monday.format("08:15"))
+    found["approval"] = walk.told()
+    _fill(walk, "X-901,2026-11-02T14:00:00Z,desk,carry,CCC,sell,5000,20,1,,carry,roll,", monday.format("14:05"))
+    ask = "portfolio control decide desk --symbol DDD --side long --risk 12000 --notional 96000 --strategy carry --template carry"
+    walk.run(f"{ask} --playbook roll --id carry-77", monday.format("14:30"))
+    _fill(walk, "X-902,2026-11-02T14:31:00Z,desk,carry,DDD,buy,700,32,1,28,carry,roll,carry-77", monday.format("14:35"))
+    found["asked"] = walk.told()
+    later = monday.format("17:00")
+    walk.run("portfolio control why carry-77", later)
+    found["why"] = walk.told()
+    walk.run("portfolio why X-902 --depth 2", later)
+    walk.run(f"portfolio why {identity} --depth 2", later)
+    found["rows"] = walk.told()
+    walk.run(f"portfolio recommendations show {identity}", later)
+    walk.run("portfolio operators show ada", later)
+    found["who"] = walk.told()
+    walk.run("portfolio control replay desk", later)
+    walk.run("portfolio control checkpoint --out elsewhere.jsonl", later)
+    walk.run("portfolio control verify --checkpoints elsewhere.jsonl", later)
+    found["verify"] = walk.told()
+    _orders(walk, found)
+    _tampered(walk, found)
+    home.book.close()
+    return found
+
+
+def _fill(walk: Walk, line: str, at: str) -> None:
+    """Import a fill and let a cycle take it in, as the sensors do."""
+    table(walk.home.root.parent, "fills", FILLS, line)
+    walk.quietly("portfolio import fills.csv", at)
+    walk.run("portfolio control cycle", at, shown="portfolio import fills.csv && portfolio control cycle")
+
+
+def _orders(walk: Walk, found: dict[str, str]) -> None:
+    noon = "2026-11-03T12:{}:00Z"
+    walk.run("portfolio control mode desk defensive --by ada --reason 'earnings week' --until 2026-11-06", noon.format("00"))
+    walk.run("portfolio control override desk symbol 1% --scope DDD --by ada --reason 'thin book' --hours 48", noon.format("01"))
+    walk.run("portfolio control decide desk -s DDD --side long --risk 6000 --notional 48000 --dry-run", noon.format("02"))
+    walk.run("portfolio control flatten desk --by ada --reason 'broker is down' --hours 2", noon.format("05"))
+    walk.run("portfolio control envelopes desk", noon.format("06"))
+    walk.run("portfolio control release desk --by bob --reason 'broker is back'", noon.format("50"))
+    found["orders"] = walk.told()
+
+
+def _tampered(walk: Walk, found: dict[str, str]) -> None:
+    """Show a log whose decision was changed, and one whose end was cut off."""
+    at = "2026-11-04T09:00:00Z"
+    walk.run("portfolio control checkpoint --out elsewhere.jsonl", at)
+    walk.home.book.close()
+    kept = walk.home.root.parent / "kept.sqlite"
+    shutil.copyfile(walk.home.root / "book.sqlite", kept)
+    for what in (
+        "UPDATE events SET content = replace(content, '\"approved_risk\":', '\"approved_risk\": ') WHERE type = 'allocation_decided'",
+        "DELETE FROM events WHERE seq > (SELECT max(seq) - 3 FROM events)",
+    ):
+        for suffix in ("-wal", "-shm"):
+            (walk.home.root / f"book.sqlite{suffix}").unlink(missing_ok=True)
+        shutil.copyfile(kept, walk.home.root / "book.sqlite")
+        with sqlite3.connect(walk.home.root / "book.sqlite") as connection:
+            connection.execute("PRAGMA foreign_keys = OFF")
+            connection.execute(what)
+        connection.close()
+        walk.said.append(f'$ sqlite3 book.sqlite "{what.split(" SET")[0].split(" WHERE")[0]} ..."')
+        walk.run("portfolio control verify --checkpoints elsewhere.jsonl", at, ends=1)
+        walk.home.book.close()
+    found["tampered"] = walk.told()
+
+
+def written(page: str, made: dict[str, str]) -> str:
+    """Return the page with its sections as they are made now. Every section has its place, and every place its section."""
+    for name, text in made.items():
+        begin = BEGIN.format(name)
+        if page.count(begin) != 1:
+            raise AssertionError(f"{PAGE.name} has no one place {begin}")
+        head, _, rest = page.partition(begin)
+        page = f"{head}{begin}\n{text}{END}{rest.partition(END)[2]}"
+    places = re.findall(BEGIN.format(r"([\w ]+)"), page)
+    if sorted(name for name in places if name != "end") != sorted(made):
+        raise AssertionError(f"{PAGE.name} has places {places}, and there are sections {sorted(made)}")
+    return page
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as place:
+        PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), sections(Path(place))), encoding="utf-8")
