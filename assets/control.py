@@ -22,6 +22,7 @@ CHECKS = {
     "reservations_reconcile": "What is active and reserved is what positions, facts and the grants of the log add up to.",
 }
 
+
 def _use(home: Home) -> dict[str, Any]:
     from assets.control_shown import use_shown
 
@@ -50,15 +51,14 @@ DECLARED = (
     metadata={"dagster/column_schema": column_schema(derived.ALLOCATION_DECISIONS), "dagster/table_name": "allocation_decisions"},
 )
 def allocation_decisions(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
-    """Run a policy cycle, and bring the tables of the log up to date."""
+    """Run a policy cycle, and bring the tables of the log and the alerts about it up to date."""
     from assets.control_shown import cycle_shown, decisions_shown
-    from portfolio_platform.control.pipeline.cycle import run_cycle
-    from portfolio_platform.control.pipeline.tables import copy_log
+    from portfolio_platform.alerts.cycle import policy_cycle
 
     home = platform.open()
-    done, copied = run_cycle(home, report=context.log.debug), copy_log(home)
-    metadata = decisions_shown(home) | cycle_shown(done, copied)
-    return dg.MaterializeResult(metadata=metadata, data_version=CONSTANT)
+    cycled = policy_cycle(home, report=context.log.debug)
+    context.log.info(cycled.sentence)
+    return dg.MaterializeResult(metadata=decisions_shown(home) | cycle_shown(cycled), data_version=CONSTANT)
 
 
 @dg.asset(

@@ -11,17 +11,17 @@ from portfolio_platform.lake import derived
 from portfolio_platform.render.text import markdown_text, one_line
 
 if TYPE_CHECKING:
+    from portfolio_platform.alerts.cycle import Cycled
     from portfolio_platform.control.pipeline.auditing import HomeAudit
-    from portfolio_platform.control.pipeline.cycle import CycleResult
-    from portfolio_platform.control.pipeline.tables import Copied
 
 DECISIONS = ("decision", "strategy", "symbol", "code", "requested_risk", "approved_risk", "mode", "reasons")
 ENVELOPES = ("portfolio", "symbol", "version", "mode", "force_flatten_only", "max_new_risk", "symbol_max_risk", "binding", "ends")
 NEXT = "`portfolio control state PORTFOLIO` shows what is in force now; `portfolio control why INTENT` explains a decision."
 
 
-def cycle_shown(done: "CycleResult", copied: "Copied") -> dict[str, Any]:
+def cycle_shown(cycled: "Cycled") -> dict[str, Any]:
     """Return what a cycle did, in counts, and what it left alone."""
+    done, copied = cycled.done, cycled.copied
     shown: dict[str, Any] = {
         "new fills": sum(one.fills for one in done.fed.portfolios),
         "new sessions": sum(one.sessions for one in done.fed.portfolios),
@@ -29,6 +29,7 @@ def cycle_shown(done: "CycleResult", copied: "Copied") -> dict[str, Any]:
         "orders ended": len(done.carried.ended),
         "new decisions": copied.decisions,
         "new envelopes": copied.envelopes,
+        "open alerts about the log": len(cycled.alerts),
         "next": dg.MetadataValue.md(NEXT),
     }
     if done.carried.applied:

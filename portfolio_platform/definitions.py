@@ -11,10 +11,10 @@ import dagster as dg
 # Dagster's half million objects live as long as the process: no later collection need look at them again
 gc.freeze()
 
-from assets import checks, diagnostics, ledger, monitor, reflections, signals
+from assets import checks, control, diagnostics, ledger, monitor, reflections, signals
 from portfolio_platform.home import Home
 from resources.platform import Platform
-from sensors import breaches, inbox, jobs, operator_jobs, operators, schedules
+from sensors import breaches, control_cycle, inbox, jobs, operator_jobs, operators, schedules
 
 # single-run backfills are beta in this version and pinned with it; the warning would greet every command
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -32,17 +32,20 @@ def build_definitions(home: Home | None = None) -> dg.Definitions:
         reflections.build_monthly_reflections(chosen),
     ]
     return dg.Definitions(
-        assets=[*ledger.ASSETS, *signals.ASSETS, *diagnostics.ASSETS, monitor.alerts, *daily],
+        assets=[*ledger.ASSETS, *signals.ASSETS, *diagnostics.ASSETS, monitor.alerts, *daily, *control.ASSETS],
         asset_checks=[checks.expectations, checks.identities, checks.sample_gates],
         jobs=[*jobs.build_jobs(), *operator_jobs.build_operator_jobs(), operators.deliver_alerts],
         schedules=[
             schedules.daily_monitor_schedule,
+            schedules.control_audit_schedule,
             schedules.weekly_reflection_schedule,
             schedules.monthly_reflection_schedule,
         ],
         sensors=[
             inbox.inbox_sensor,
             *breaches.build_breach_sensors(),
+            control_cycle.control_cycle,
+            control_cycle.decisions_refresh,
             operators.operator_alerts,
             operators.failed_runs,
             operators.finished_runs,

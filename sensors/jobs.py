@@ -4,10 +4,12 @@ from typing import Any
 
 import dagster as dg
 
-ACCOUNTED = dg.AssetSelection.groups("ledger", "signals", "diagnostics") | dg.AssetSelection.assets("alerts")
+ACCOUNTED = dg.AssetSelection.groups("ledger", "signals", "diagnostics") | dg.AssetSelection.assets("alerts", "limit_utilisation")
 REPORTED = dg.AssetSelection.assets("monitor_reports", "recommendations")
 WEEKLY = dg.AssetSelection.assets("weekly_reflections")
 MONTHLY = dg.AssetSelection.assets("monthly_reflections")
+CYCLE = dg.AssetSelection.assets("allocation_decisions", "constraint_envelopes", "limit_utilisation")
+AUDIT = dg.AssetSelection.assets("control_audit")
 
 
 def build_jobs() -> list[Any]:
@@ -27,6 +29,17 @@ def build_jobs() -> list[Any]:
             "daily_monitor",
             ACCOUNTED | REPORTED,
             description="Refresh, then publish the report of one day: what the schedule runs after the close, and a breach within the day.",
+        ),
+        dg.define_asset_job(
+            "control_cycle",
+            CYCLE,
+            description="One cycle of the control plane: fills and sessions come in, what was approved becomes orders, what is over on "
+            "the clock ends, symbols are told. Nothing new: nothing is recorded.",
+        ),
+        dg.define_asset_job(
+            "control_audit",
+            AUDIT,
+            description="Verify the log, work every decision out again, reconcile what is reserved, and sign the log's end.",
         ),
         dg.define_asset_job("weekly_reflection", WEEKLY, description="The reflection of one week, from tables that are up to date."),
         dg.define_asset_job("monthly_reflection", MONTHLY, description="The reflection of one month, from tables that are up to date."),

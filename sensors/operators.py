@@ -5,7 +5,11 @@ import dagster as dg
 from portfolio_platform.home import Home
 from resources.platform import Platform
 
-WATCHED = ("refresh", "publish_reports", "daily_monitor", "weekly_reflection", "monthly_reflection")
+HEARD = ("refresh", "publish_reports", "daily_monitor", "weekly_reflection", "monthly_reflection")
+"""The jobs that show that the monitor is alive."""
+AUDIT = "control_audit"
+WATCHED = (*HEARD, "control_cycle", AUDIT)
+"""The jobs whose failures, and checks that do not hold, are told."""
 RESTATED = "restated_reports"
 
 
@@ -49,7 +53,7 @@ def operator_alerts(platform: Platform) -> dg.RunRequest | dg.SkipReason:
 @dg.run_failure_sensor(
     name="failed_runs",
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells operators that a run of the monitor failed; the next run of the job that succeeds ends the alert.",
+    description="Tells operators that a run of monitor or control plane failed; the next run of the job that succeeds ends the alert.",
 )
 def failed_runs(context: dg.RunFailureSensorContext, platform: Platform) -> None:
     """Raise an alert about the failed run's job."""
@@ -75,12 +79,15 @@ def finished_runs(context: dg.RunStatusSensorContext, platform: Platform) -> Non
     job, home = context.dagster_run.job_name, platform.open()
     if job not in WATCHED:
         return
-    record_run(home, f"{job}:{context.dagster_run.run_id}")
+    if job in HEARD:
+        record_run(home, f"{job}:{context.dagster_run.run_id}")
     platform_resolved(home, "run_failed", job)
     failed = failed_checks(context.instance, context.dagster_run.run_id)
     if failed:
         sentence = f"{len(failed)} checks did not hold in the job {job}: {', '.join(failed)}."
-        platform_alert(home, "check_failed", job, "warning", sentence, "Open the checks of these assets in Dagster.")
+        action = "Open the checks of these assets in Dagster."
+        action += " `portfolio control verify` and `portfolio control replay` name what does not fit." if job == AUDIT else ""
+        platform_alert(home, "check_failed", job, "critical" if job == AUDIT else "warning", sentence, action)
     elif checked(context.instance, context.dagster_run.run_id):
         platform_resolved(home, "check_failed", job)
 

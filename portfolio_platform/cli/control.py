@@ -63,7 +63,8 @@ def cycle(json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> No
             out.print(f"ended {plain(name)}", soft_wrap=True)
         for left in done.carried.left:
             out.print(f"[yellow]left[/] {plain(left.recommendation)}: {plain(left.because)}", soft_wrap=True)
-        out.print(f"{done.published.decisions:,} decisions became facts; {len(done.envelopes):,} envelopes were renewed")
+        renewed = f"; {len(done.envelopes):,} envelopes were renewed for their time" if done.envelopes else ""
+        out.print(f"{done.published.decisions:,} decisions became facts{renewed}")
         if not done.fed.portfolios:
             out.print("there is no ledger to control yet; `portfolio import` and `portfolio build` make one")
 
@@ -84,7 +85,7 @@ def state(portfolio: PortfolioArg, json: Json = False, home: HomeOption = None, 
 def _print_state(view: dict[str, Any]) -> None:
     from portfolio_platform.cli import control_tables as tables
 
-    mode = f"{view['portfolio_mode']} ({tables.by_whom(view['mode_source'])}), size × {view['size_multiplier']}"
+    mode = f"{view['portfolio_mode']} ({view['mode_source']}), size × {view['size_multiplier']}"
     flat = "; [bold red]flatten only[/]" if view["force_flatten_only"] else ""
     facts = f"equity {tables.amount(view['equity'])} of {tables.minute(view['facts_at']) or 'no session yet'}"
     risk = f"active risk {tables.amount(view['active_risk'])}, reserved {tables.amount(view['reserved_risk'])}"
@@ -207,7 +208,7 @@ def _after(room: dict[str, Any], view: dict[str, Any], opens: bool) -> dict[str,
 def _print_decision(view: dict[str, Any]) -> None:
     from portfolio_platform.cli import control_tables as tables
 
-    words = "; ".join(tables.by_whom(reason) for reason in view["reasons"])
+    words = "; ".join(view["reasons"])
     told = f"{view['decision_code']}: {tables.amount(view['approved_risk'])} of {tables.amount(view['requested_risk'])}"
     colour = "green" if view["approved"] else "red"
     out.print(f"[bold {colour}]{plain(told)}[/]{f' ({plain(words)})' if words else ''}", soft_wrap=True, highlight=False)
@@ -286,7 +287,7 @@ def verify(
             told = {"ok": found.ok and not broken, "store": broken, "chain": chain, "checkpoints": found.checkpoints}
             print_json({**told, "covered": found.covered, "faults": [vars(one) for one in found.faults]})
         else:
-            covered = f"the newest covers event {found.covered:,}" if found.covered else "none covers anything yet"
+            covered = f"the newest that fits covers event {found.covered:,}" if found.covered else "none covers what is whole"
             out.print(f"{found.chain.events:,} events in the chain; {found.checkpoints:,} checkpoints, {covered}", highlight=False)
         if not found.ok:
             raise DataProblem(f"event {found.first_bad_seq}: {found.reason}")

@@ -108,13 +108,16 @@ def release(
     by: By,
     reason: Reason,
     order: Annotated[
-        str, typer.Option("--order", help="Which order, by the id that `control state` shows; all of them where not given.")
+        str, typer.Option("--order", help="Which order, by the id that `control state` shows; all of operators where not given.")
     ] = "",
     risk_off: Annotated[bool, typer.Option("--risk-off", help="Let a live portfolio out of the drawdown regime risk_off.")] = False,
     home: HomeOption = None,
     as_of: AsOf = None,
 ) -> None:
-    """End an order before its time, or with --risk-off let a live portfolio begin again on probation."""
+    """End orders before their time, or with --risk-off let a live portfolio begin again on probation.
+
+    An order that a recommendation gave was approved, so that ending it loosens what somebody approved: it has to be named.
+    """
     with opened(home, as_of) as opened_home:
         state, plane = state_of(opened_home, portfolio), plane_of(opened_home)
         if risk_off:
@@ -125,9 +128,10 @@ def release(
             plane.release_risk_off(portfolio, by=by, reason=reason)
             out.print(f"{plain(portfolio)} may leave risk_off; the next build of the drawdown goes on from it")
             return
-        wanted = [order] if order else sorted(state.terms.orders)
+        wanted = [order] if order else sorted(name for name, one in state.terms.orders.items() if one.source == "operator")
         if not wanted or (order and order not in state.terms.orders):
-            raise WrongUse(f"{portfolio} has no order {order}".rstrip() + "; `portfolio control state` lists them")
+            what = f"order {order}" if order else "order of an operator"
+            raise WrongUse(f"{portfolio} has no {what}; `portfolio control state {portfolio}` lists them")
         for name in wanted:
             plane.end_order(portfolio, name, by=by, reason=reason)
             out.print(f"ended {plain(name)}")

@@ -31,11 +31,6 @@ def minute(text: str | None) -> str:
     return "" if text is None else f"{text[:10]} {text[11:16]}"
 
 
-def by_whom(source: str) -> str:
-    """Return whose limit or mode it is: `policy`, an operator's name, the id of a recommendation."""
-    return source.removeprefix("recommendation:") if source.startswith("recommendation:recommendation:") else source
-
-
 def limit_name(row: View) -> str:
     """Return what a limit is on: rule and group, and that it is on exposure where it is not on risk."""
     return f"{row['rule'].replace('_', ' ')} {row['scope']}".strip() + (" (exposure)" if row["basis"] == "exposure" else "")
@@ -62,7 +57,7 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]
 def limits(rows: Iterable[View]) -> None:
     """Print limits with what is used of them; what is nearly or wholly used up in colour."""
     shown = [
-        (limit_name(row), amount(row["limit"]), amount(row["used"]), amount(row["headroom"]), share(row["use"]), by_whom(row["source"]))
+        (limit_name(row), amount(row["limit"]), amount(row["used"]), amount(row["headroom"]), share(row["use"]), row["source"])
         for row in in_order(rows)
     ]
     show("Limits", ("limit on", "limit", "used", "left", "use", "set by"), shown, ("limit", "used", "left", "use"))
@@ -178,7 +173,7 @@ def rooms(rows: Iterable[View]) -> None:
             amount(row["used"]),
             Text(amount(row["headroom"]), style="bold red" if not Decimal(row["headroom"]) else ""),
             amount(row["after"]) if row["after"] is not None else "",
-            by_whom(row["source"]),
+            row["source"],
         )
         for row in rows
     ]

@@ -5,6 +5,7 @@ import typer
 from portfolio_platform.cli import (
     alerts,
     control,
+    control_cycle,
     control_orders,
     counterfactual,
     data,
@@ -57,7 +58,7 @@ app.add_typer(recommendations.recommendations, name="recommendations")
 app.add_typer(operators.operators, name="operators")
 app.add_typer(policy.policy, name="policy")
 app.add_typer(control.control, name="control")
-assert control_orders, "its commands add themselves to `portfolio control`"
+assert control_cycle and control_orders, "their commands add themselves to `portfolio control`"
 control.control.command("counterfactual")(counterfactual.counterfactual)
 control.control.command("calibrate")(counterfactual.calibrate)
 app.command("annotate")(alerts.annotate)

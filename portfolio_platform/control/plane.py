@@ -231,6 +231,11 @@ class ControlPlane:
         with self._turn, self._book.reading() as connection:
             return self._caught_up(connection, portfolio)
 
+    @property
+    def versions(self) -> dict[str, int]:
+        """Return up to which version of its stream this process knows each portfolio."""
+        return {name: state.version for name, state in self._states.items()}
+
     @contextmanager
     def _working(self, portfolio: str) -> Iterator[tuple[Batch, Connection]]:
         """Hand out a batch on the newest state; commit what was put, and only then take the new state over."""

@@ -111,7 +111,10 @@ class Order(NamedTuple):
     @property
     def words(self) -> str:
         """Return where a limit comes from, for a decision."""
-        return f"recommendation:{self.recommendation or self.order_id}" if self.source == "recommendation" else f"operator:{self.by}"
+        if self.source != "recommendation":
+            return f"operator:{self.by}"
+        name = self.recommendation or self.order_id
+        return name if name.startswith("recommendation:") else f"recommendation:{name}"
 
 
 class Facts(NamedTuple):

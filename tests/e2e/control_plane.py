@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, closing, contextmanager
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.error import URLError
@@ -38,7 +39,18 @@ FIRST, SESSIONS = date(2026, 9, 7), 40
 BARS = {"AAA": (100, 0.5, 7), "BBB": (50, 0.3, 5), "CCC": (20, 0.1, 3), "DDD": (32, 0.25, 4)}
 GROUPS = {"AAA": ("technology", "large"), "BBB": ("technology", "large"), "CCC": ("energy", "small"), "DDD": ("metals", "commodity")}
 FILLS = "execution_id,ts,portfolio,strategy,symbol,side,quantity,price,fee,stop_price,template,playbook,intent_id"
-Ran = tuple[str, int]
+RANDOM = {
+    r"ed25519:[0-9a-f]{6,}": "ed25519:…",
+    r"\b(mode|cap|flatten)-(\d{8}T\d{6})-[0-9a-f]{6}\b": r"\1-\2-…",
+    r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,}\b": "‹hash›",
+}
+"""What is another in each run or with each policy, and what the page has in its place."""
+TAMPERED = {
+    "somebody has made the grant larger in the file": "UPDATE events SET content = CAST(replace(CAST(content AS TEXT), "
+    "'\"approved_risk\":', '\"approved_risk\":9') AS BLOB) WHERE type = 'allocation_decided'",
+    "somebody has cut the last events off": "DELETE FROM events WHERE seq > (SELECT max(seq) - 3 FROM events)",
+}
+"""What somebody with the file could do to it, and the statement that does so."""
 
 
 def weekday(number: int) -> date:
@@ -93,10 +105,10 @@ class Walk:
         """Begin with nothing said."""
         self.home, self.said = home, list[str]()
 
-    def run(self, command: str, at: str, *, shown: str = "", ends: int = 0, keep: Callable[[list[str]], list[str]] = list) -> str:
+    def run(self, command: str, at: str = "", *, shown: str = "", ends: int = 0, keep: Callable[[list[str]], list[str]] = list) -> str:
         """Run a command; note it (as it is ``shown``) with its output, and return that. ``ends`` is its exit code."""
         environment = {"COLUMNS": "100", "PORTFOLIO_HOME": str(self.home.root)}
-        words = [*shlex.split(command)[1:], "--as-of", at]
+        words = [*shlex.split(command)[1:], *(("--as-of", at) if at else ())]
         with chdir(self.home.root.parent):
             result = CliRunner().invoke(app, words, env=environment)
         if result.exit_code != ends or (result.exception is not None and not isinstance(result.exception, SystemExit)):
@@ -121,10 +133,16 @@ class Walk:
 def smooth(text: str, home: Home) -> str:
     """Take out of a text what is another in each run: keys, hashes, ids drawn at random, the folder."""
     text = text.replace(str(home.root.parent) + "/", "")
-    text = re.sub(r"ed25519:[0-9a-f]{6,}", "ed25519:…", text)
-    text = re.sub(r"\b(mode|cap|flatten)-(\d{8}T\d{6})-[0-9a-f]{6}\b", r"\1-\2-…", text)
-    text = re.sub(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{12,}\b", "‹hash›", text)
+    for pattern, instead in RANDOM.items():
+        text = re.sub(pattern, partial(_instead, instead), text)
     return re.sub(r"\n\s*\n(\s*\n)+", "\n\n", text).strip("\n")
+
+
+def _instead(instead: str, found: re.Match[str]) -> str:
+    """Return what stands in the place of a match; as wide as it in a table's row, so that the row's columns stay."""
+    told = found.expand(instead)
+    row = found.string[found.string.rfind("\n", 0, found.start()) + 1 :].startswith("│")
+    return told.ljust(len(found[0])) if row else told
 
 
 def block(text: str, kind: str = "") -> str:
@@ -177,12 +195,11 @@ def sections(folder: Path) -> dict[str, str]:
 
 def quants(home: Home) -> dict[str, str]:
     """Return the sections for who integrates a strategy."""
-    walk, now = Walk(home), "2026-10-31"
-    found = {}
-    walk.run("portfolio control cycle", now)
-    walk.run("portfolio control state desk", now)
+    walk, found = Walk(home), dict[str, str]()
+    walk.run("portfolio control cycle")
+    walk.run("portfolio control state desk")
     found["begin"] = walk.told()
-    walk.run("portfolio control decide desk --symbol DDD --side long --risk 12000 --strategy carry --dry-run", now)
+    walk.run("portfolio control decide desk --symbol DDD --side long --risk 12000 --strategy carry --dry-run")
     found["dry run"] = walk.told()
     source = (EXAMPLES / "strategy.py").read_text()
     found["strategy"] = block(source.strip(), "python") + "\n" + block(ran("strategy.py", home))
@@ -190,7 +207,7 @@ def quants(home: Home) -> dict[str, str]:
     with serving(home) as url:
         said = ran("strategy_http.py", home, CONTROL_URL=url)
     found["http"] = block((EXAMPLES / "strategy_http.py").read_text().strip(), "python") + "\n" + block(said)
-    walk.run("portfolio control decisions desk", now)
+    walk.run("portfolio control decisions desk")
     found["decisions"] = walk.told()
     home.book.close()
     return found
@@ -199,13 +216,14 @@ def quants(home: Home) -> dict[str, str]:
 def officers(home: Home) -> dict[str, str]:
     """Return the sections for who audits a decision: from the recommendation over the signature and the order to the fill."""
     walk, found = Walk(home), {}
-    friday, monday = "2026-10-31", "2026-11-02T{}:00Z"
+    monday = "2026-11-02T{}:00Z"
     publish_recommendations(home, [weekday(SESSIONS - 1)])  # as the nightly run of the monitor does
     run_cycle(home)
     walk.run("portfolio operators add ada --key-out ada.key", monday.format("08:00"))
-    walk.run("portfolio recommendations list", monday.format("08:05"))
     identity = "recommendation:desk:2026-10-30"
-    hashed = re.search(r'"content_hash": "(\w+)"', walk.quietly(f"portfolio recommendations show {identity} --json", friday))
+    hashed = re.search(
+        r'"content_hash": "(\w+)"', walk.quietly(f"portfolio recommendations show {identity} --json", monday.format("08:05"))
+    )
     assert hashed is not None
     approve = f"portfolio recommendations approve {identity} --reason 'agreed with the desk' --hash {hashed[1][:12]}"
     walk.run(f"{approve} --by ada", monday.format("08:10"), ends=1)
@@ -221,9 +239,8 @@ def officers(home: Home) -> dict[str, str]:
     walk.run("portfolio control why carry-77", later)
     found["why"] = walk.told()
     walk.run("portfolio why X-902 --depth 2", later)
-    walk.run(f"portfolio why {identity} --depth 2", later)
     found["rows"] = walk.told()
-    walk.run(f"portfolio recommendations show {identity}", later)
+    walk.run(f"portfolio why {identity} --depth 2 --rows 6", later)
     walk.run("portfolio operators show ada", later)
     found["who"] = walk.told()
     walk.run("portfolio control replay desk", later)
@@ -255,26 +272,20 @@ def _orders(walk: Walk, found: dict[str, str]) -> None:
 
 
 def _tampered(walk: Walk, found: dict[str, str]) -> None:
-    """Show a log whose decision was changed, and one whose end was cut off."""
-    at = "2026-11-04T09:00:00Z"
+    """Show a log whose decision was changed, and one whose end was cut off: in copies, as their thief would have them."""
+    at, elsewhere = "2026-11-04T09:00:00Z", walk.home.root.parent / "elsewhere.jsonl"
     walk.run("portfolio control checkpoint --out elsewhere.jsonl", at)
-    walk.home.book.close()
-    kept = walk.home.root.parent / "kept.sqlite"
-    shutil.copyfile(walk.home.root / "book.sqlite", kept)
-    for what in (
-        "UPDATE events SET content = replace(content, '\"approved_risk\":', '\"approved_risk\": ') WHERE type = 'allocation_decided'",
-        "DELETE FROM events WHERE seq > (SELECT max(seq) - 3 FROM events)",
-    ):
-        for suffix in ("-wal", "-shm"):
-            (walk.home.root / f"book.sqlite{suffix}").unlink(missing_ok=True)
-        shutil.copyfile(kept, walk.home.root / "book.sqlite")
-        with sqlite3.connect(walk.home.root / "book.sqlite") as connection:
-            connection.execute("PRAGMA foreign_keys = OFF")
-            connection.execute(what)
-        connection.close()
-        walk.said.append(f'$ sqlite3 book.sqlite "{what.split(" SET")[0].split(" WHERE")[0]} ..."')
-        walk.run("portfolio control verify --checkpoints elsewhere.jsonl", at, ends=1)
-        walk.home.book.close()
+    for number, (what, sql) in enumerate(TAMPERED.items()):
+        copy = walk.home.root.parent / f"tampered-{number}" / "home"
+        shutil.copytree(walk.home.root, copy, ignore=shutil.ignore_patterns("lake", "book.sqlite*"))
+        shutil.copy(elsewhere, copy.parent)
+        with closing(sqlite3.connect(walk.home.root / "book.sqlite")) as book, closing(sqlite3.connect(copy / "book.sqlite")) as other:
+            book.backup(other)
+            other.execute(sql)
+            other.commit()
+        thief = Walk(Home(copy))
+        thief.run("portfolio control verify --checkpoints elsewhere.jsonl", at, ends=1)
+        walk.said += [f"# {what}", *thief.said]
     found["tampered"] = walk.told()
 
 

@@ -46,7 +46,7 @@ def machine(count: int) -> str:
 
 
 def _killed(url: str, rounds: int, seed: int) -> Survived:
-    return survive(url, rounds, seed)
+    return survive(url, rounds, seed, longest=0.12)
 
 
 def kills(count: int) -> str:

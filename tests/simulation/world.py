@@ -322,7 +322,7 @@ def step(world: World, draw: Random) -> None:
         world.adopt(draw.choice(sorted(POLICY)))
 
 
-_STEPS = {"ask": 40, "fill": 25, "cancel": 6, "time": 10, "session": 6, "order": 5, "release": 3, "policy": 1}
+_STEPS = {"ask": 40, "fill": 25, "cancel": 6, "time": 10, "session": 10, "order": 5, "release": 3, "policy": 1}
 
 
 def run(seed: int, steps: int = 40) -> str:

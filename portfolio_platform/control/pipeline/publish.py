@@ -91,6 +91,12 @@ def published_until(home: Home) -> int:
         return until if until <= chain_head(connection).seq else 0
 
 
+def newest_published_import(lake: Lake) -> int:
+    """Return the number of the newest import that decisions of the log came by; 0 where none has."""
+    rows = lake.read(IMPORTS, ["import_seq", "files"], pc.field("fact") == INTENTS.name).to_pylist()
+    return max((row["import_seq"] for row in rows if any(_NAME.match(name) for name in row["files"].split(","))), default=0)
+
+
 def _decided_after(connection: Connection, after: int) -> Iterator[tuple[int, AllocationDecided]]:
     log = schema.events.c
     query = select(log.seq, log.content).where(log.seq > after, log.type == DECIDED).order_by(log.seq).limit(AT_ONCE)
