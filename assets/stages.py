@@ -95,4 +95,6 @@ def shown(home: Home, item: StageAsset) -> dict[str, Any]:
         metadata["newest"] = preview(newest(home, item.table), item.shown)
     for chart in item.charts:
         metadata |= pictures(home, chart)
-    return metadata | (item.more(home) if item.more is not None else {})
+    if item.more is not None:
+        metadata.update(item.more(home))
+    return metadata

@@ -37,7 +37,7 @@ def build_jobs() -> list[Any]:
             "the clock ends, symbols are told. Nothing new: nothing is recorded.",
         ),
         dg.define_asset_job(
-            "control_audit",
+            "daily_audit",
             AUDIT,
             description="Verify the log, work every decision out again, reconcile what is reserved, and sign the log's end.",
         ),

@@ -131,6 +131,8 @@ def restate_tables(context: dg.OpExecutionContext, config: Restate, platform: Pl
 
 def build_operator_jobs() -> list[dg.JobDefinition]:
     """Return one job for each action, to be launched with its form."""
+    from sensors import control_orders
+
     ops = {
         "acknowledge": acknowledge_alert,
         "silence": silence_alerts,
@@ -138,6 +140,10 @@ def build_operator_jobs() -> list[dg.JobDefinition]:
         "approve": approve_recommendation,
         "reject": reject_recommendation,
         "restate": restate_tables,
+        "set_mode": control_orders.order_mode,
+        "flatten_only": control_orders.order_flatten_only,
+        "override_limit": control_orders.order_limit,
+        "release": control_orders.order_release,
     }
     return [_job(name, op) for name, op in ops.items()]
 

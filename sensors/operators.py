@@ -7,7 +7,7 @@ from resources.platform import Platform
 
 HEARD = ("refresh", "publish_reports", "daily_monitor", "weekly_reflection", "monthly_reflection")
 """The jobs that show that the monitor is alive."""
-AUDIT = "control_audit"
+AUDIT = "daily_audit"
 WATCHED = (*HEARD, "control_cycle", AUDIT)
 """The jobs whose failures, and checks that do not hold, are told."""
 RESTATED = "restated_reports"

@@ -58,11 +58,12 @@ def import_sample(home: Home, folder: Path) -> None:
 
 
 def run_jobs(home: Home) -> None:
-    """Run the job `refresh` and a range run of the report assets, each only where there is something to do."""
+    """Run `refresh`, a range run of the report assets, and a cycle of the control plane, each only where there is something to do."""
     from portfolio_platform.build import is_behind
     from portfolio_platform.monitor.pipeline.staleness import stale_days
 
-    if not is_behind(home) and not stale_days(home):
+    behind = is_behind(home) or bool(stale_days(home))
+    if not behind and not cycle_is_due(home):
         console.print("[green]up to date[/] tables and reports rest on the newest import; no run is needed")
         return
     storage = Path(os.environ.setdefault("PORTFOLIO_DAGSTER_STORAGE", str(home.root / "dagster")))
@@ -75,12 +76,24 @@ def run_jobs(home: Home) -> None:
         from portfolio_platform.definitions import build_definitions
     with dg.DagsterInstance.get() as instance:
         definitions = build_definitions(home)
-        run_job(definitions.resolve_job_def("refresh"), instance, {})
-        days = stale_days(home)
+        if behind:
+            run_job(definitions.resolve_job_def("refresh"), instance, {})
+        days = stale_days(home) if behind else []
         if days:
             first, last = min(days), max(days)
             tags = {"dagster/asset_partition_range_start": first.isoformat(), "dagster/asset_partition_range_end": last.isoformat()}
             run_job(definitions.resolve_job_def("publish_reports"), instance, tags)
+        if cycle_is_due(home):
+            run_job(definitions.resolve_job_def("control_cycle"), instance, {})
+            run_job(definitions.resolve_job_def("daily_audit"), instance, {})
+
+
+def cycle_is_due(home: Home) -> bool:
+    """Say whether a cycle of the control plane would find anything to do."""
+    from portfolio_platform.control.pipeline.due import seen_by
+    from portfolio_platform.control.plane import ControlPlane
+
+    return bool(seen_by(home, ControlPlane(home.book, home.clock)))
 
 
 def run_job(job: "object", instance: "object", tags: dict[str, str]) -> None:
@@ -136,7 +149,25 @@ def show(home: Home) -> None:
         console.print(text)
     for page in pages:
         console.print(f"full report: {page}", soft_wrap=True)
+    show_control(home)
     console.print("next: [bold]make ui[/] opens Dagster at http://127.0.0.1:3000; [bold].venv/bin/portfolio --help[/] lists the commands")
+
+
+def show_control(home: Home) -> None:
+    """Print which portfolios are under control, and how to look at one."""
+    from rich.markup import escape
+
+    from portfolio_platform.control.log import opened_portfolios
+    from portfolio_platform.render.text import one_line
+
+    with home.book.reading() as connection:
+        names = [escape(one_line(name)) for name in opened_portfolios(connection)]
+    if names:
+        console.print(
+            f"[green]under control[/] {', '.join(names)}; limits and what is used of them: "
+            f"[bold].venv/bin/portfolio control state {names[0]}[/]",
+            soft_wrap=True,
+        )
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def daily_monitor_schedule(context: dg.ScheduleEvaluationContext, platform: Plat
 
 @dg.schedule(
     cron_schedule="0 3 * * *",
-    job_name="control_audit",
+    job_name="daily_audit",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every night: the log of the control plane is verified, replayed and signed.",
@@ -40,7 +40,7 @@ def daily_monitor_schedule(context: dg.ScheduleEvaluationContext, platform: Plat
 def control_audit_schedule(context: dg.ScheduleEvaluationContext, platform: Platform) -> dg.RunRequest | dg.SkipReason:
     """Ask for the audit of everything that was decided until now."""
     home, day = platform.open(), context.scheduled_execution_time.date()
-    return _quiet(home, day) or dg.RunRequest(run_key=f"control_audit:{day}")
+    return _quiet(home, day) or dg.RunRequest(run_key=f"daily_audit:{day}")
 
 
 @dg.schedule(

@@ -7,6 +7,7 @@ from portfolio_platform.cli import (
     control,
     control_cycle,
     control_orders,
+    control_sign,
     counterfactual,
     data,
     explain,
@@ -58,7 +59,7 @@ app.add_typer(recommendations.recommendations, name="recommendations")
 app.add_typer(operators.operators, name="operators")
 app.add_typer(policy.policy, name="policy")
 app.add_typer(control.control, name="control")
-assert control_cycle and control_orders, "their commands add themselves to `portfolio control`"
+assert control_cycle and control_orders and control_sign, "their commands add themselves to `portfolio control`"
 control.control.command("counterfactual")(counterfactual.counterfactual)
 control.control.command("calibrate")(counterfactual.calibrate)
 app.command("annotate")(alerts.annotate)

@@ -45,7 +45,7 @@ def decide(state: ControlState, intent: PortfolioIntent, now: int) -> Allocation
     least = min(rooms, key=_room)
     granted = least.headroom if least.headroom < scaled else scaled
     reasons = _reasons(terms, asked, scaled, granted, rooms)
-    if granted <= 0:
+    if least.headroom <= 0:
         return _answer(state, intent, at, model.REJECTIONS[least.rule], scaled, rooms, reasons)
     if granted < terms.minimum_ticket:
         small = f"minimum_ticket:{granted} below {terms.minimum_ticket}"

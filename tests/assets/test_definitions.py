@@ -36,7 +36,7 @@ def test_every_asset_has_description_owner_group_kinds_and_schema(specs):
     for spec in specs:
         assert spec.description and len(spec.description) > 20, spec.key
         assert list(spec.owners), spec.key
-        assert spec.group_name in {"ledger", "signals", "diagnostics", "monitor"}, spec.key
+        assert spec.group_name in {"ledger", "signals", "diagnostics", "monitor", "control"}, spec.key
         assert spec.kinds, spec.key
         schema = spec.metadata["dagster/column_schema"]
         assert all(column.description for column in schema.columns), spec.key
@@ -53,10 +53,11 @@ def test_the_groups_hold_the_assets_of_the_design(specs):
         *("execution_profile", "idle_capital", "failure_modes", "sample_sufficiency", "day_inputs"),
     }
     assert by_group["monitor"] == {"monitor_reports", "recommendations", "alerts", "weekly_reflections", "monthly_reflections"}
+    assert by_group["control"] == {"allocation_decisions", "constraint_envelopes", "limit_utilisation", "control_audit"}
 
 
 def test_the_groups_form_no_loop(specs):
-    rank = {"ledger": 0, "signals": 1, "diagnostics": 2, "monitor": 3}
+    rank = {"ledger": 0, "signals": 1, "diagnostics": 2, "monitor": 3, "control": 4}
     group = {spec.key: spec.group_name for spec in specs}
     for spec in specs:
         for dep in spec.deps:
@@ -74,6 +75,7 @@ def test_every_job_schedule_and_sensor_says_what_it_is_for(tmp_path):
     definitions = build_definitions(Home(tmp_path))
     assert {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")} == {
         *("refresh", "daily_monitor", "publish_reports", "weekly_reflection", "monthly_reflection"),
+        *("control_cycle", "daily_audit", "set_mode", "flatten_only", "override_limit", "release"),
         *("acknowledge", "silence", "resolve", "approve", "reject", "restate", "deliver_alerts"),
     }
     for thing in (*definitions.schedules, *definitions.sensors):
@@ -85,7 +87,10 @@ def test_each_fact_of_the_ledger_has_a_blocking_check(tmp_path):
     names = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
     for fact in ("fills", "cash_flows", "bars", "instruments", "portfolios", "fx_rates", "corporate_actions", "signals", "intents"):
         assert (fact, "expectations") in names
+    audited = {"chain_verifies", "replay_equals", "reservations_reconcile"}
+    assert {name for asset, name in names if asset == "control_audit"} == audited
+    names = {(asset, name) for asset, name in names if asset != "control_audit"}
     assert {name for _, name in names} == {"expectations", "cash_identity", "nav_identity", "pnl_identity", "sample_gates"}
-    blocking = {key.name: graph.get_check_spec(key).blocking for key in graph.asset_check_keys}
+    blocking = {key.name: graph.get_check_spec(key).blocking for key in graph.asset_check_keys if key.name not in audited}
     assert blocking.pop("sample_gates") is False  # a small sample stops nothing
     assert all(blocking.values())

@@ -43,7 +43,7 @@ def first(home: Path) -> str:
 
 def test_it_imports_runs_both_jobs_and_prints_the_newest_reports(first, home):
     assert "imported 2,527 fills" in first
-    assert "ran job refresh: 26 materialisations, 13 of 14 checks held" in first
+    assert "ran job refresh: 27 materialisations, 13 of 14 checks held" in first
     assert "ran job publish_reports: 2,918 materialisations" in first
     for portfolio, equity in (("core", "1,998,988"), ("macro", "498,662")):
         assert portfolio in first and equity in first
@@ -56,6 +56,12 @@ def test_a_second_run_imports_nothing_twice_and_runs_nothing(first, home):
     assert "nothing new" in second
     assert "up to date" in second
     assert "ran job" not in second
+
+
+def test_its_portfolios_are_under_control_and_the_log_is_audited(first, home):
+    assert "ran job control_cycle: 3 materialisations" in first
+    assert "ran job daily_audit: 1 materialisations, 3 of 3 checks held" in first
+    assert "under control core, macro" in first and "control state core" in first
 
 
 def test_what_dagster_stores_lies_in_the_home(first, home):

@@ -14,7 +14,7 @@ from tests.simulation.kills import NOW, begun, command
 from tests.simulation.mutants import CAUGHT, UNCAUGHT
 from tests.simulation.world import run
 
-SEEDS = 250
+SEEDS = 120
 
 
 def schedules() -> None:

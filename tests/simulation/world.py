@@ -26,7 +26,7 @@ from portfolio_platform.control.events import (
     decode,
     decode_envelope,
 )
-from portfolio_platform.control.model import PortfolioIntent
+from portfolio_platform.control.model import REJECTIONS, PortfolioIntent
 from portfolio_platform.control.state import ControlState, Fill, Instrument
 from portfolio_platform.control.terms import Facts, Limits, Order
 from portfolio_platform.policy.load import default_policy
@@ -229,6 +229,9 @@ class World:
         self._require(
             not (refused_for_room and (terms.flatten or terms.mode == "risk_off")), "the gravest reason was not the one that was given"
         )
+        if refused_for_room and decision.code != "rejected_min_ticket":
+            full = [one for one in decision.headrooms if one.limit is not None and one.headroom == 0]
+            self._require(bool(full) and REJECTIONS[full[0].rule] == decision.code, "another rule was named than the first that is full")
         if not granted:
             return
         terms, state = self.state.terms, self.state
@@ -277,25 +280,11 @@ def step(world: World, draw: Random) -> None:
     kind = draw.choices(list(_STEPS), list(_STEPS.values()))[0]
     size = draw.choice([1, 50, 19_999, 20_000, 100_000, 700_000, 2_000_000, 2_000_001, 6_000_000, 10**7])
     world.said.append(f"{kind} {symbol} {strategy} {size}")
-    if kind == "fill" and world.state.positions and draw.random() < 0.5:
-        strategy, symbol = draw.choice(sorted(world.state.positions))
     if kind == "ask":
         side = draw.choices(["long", "short", "flat", "up"], [10, 6, 2, 1])[0]
         world.ask(f"i{draw.randrange(40)}", size, symbol, strategy, template, side, draw.choice([None, 10**6]))
     elif kind == "fill":
-        open_ones = [name for name, one in world.state.reservations.items() if (one.strategy, one.symbol) == (strategy, symbol)]
-        intent = draw.choice([*open_ones, ""]) if draw.random() < 0.8 else f"i{draw.randrange(60)}"
-        risk = draw.choice([None, 0, size, size // 3])
-        world.fill(
-            f"x{draw.randrange(60)}",
-            symbol,
-            strategy,
-            draw.choice([-3, -2, -1, 1, 1, 2, 3, 5]),
-            risk,
-            intent,
-            draw.choice([0, 0, HOUR]),
-            template,
-        )
+        _draw_fill(world, draw, symbol, strategy, template, size)
     elif kind == "cancel" and world.state.reservations:
         world.cancel(draw.choice(sorted(world.state.reservations)))
     elif kind == "time":
@@ -320,6 +309,26 @@ def step(world: World, draw: Random) -> None:
         world.release(draw.randrange(5))
     elif kind == "policy":
         world.adopt(draw.choice(sorted(POLICY)))
+
+
+def _draw_fill(world: World, draw: Random, symbol: str, strategy: str, template: str, size: int) -> None:
+    """Fill an open reservation (in part, in full, beyond it), close a position, or do what nobody asked for."""
+    intent, side = f"i{draw.randrange(60)}", 1
+    what = draw.choices(["reserved", "close", "anything"], [5, 4, 2])[0]
+    if what == "reserved" and world.state.reservations:
+        intent = draw.choice(sorted(world.state.reservations))
+        one = world.state.reservations[intent]
+        strategy, symbol, side = one.strategy, one.symbol, 1 if one.side == "long" else -1
+        size = draw.choice([one.remaining, one.remaining // 2, one.remaining + 5, size])
+    elif what == "close" and world.state.positions:
+        strategy, symbol = draw.choice(sorted(world.state.positions))
+        held, intent = world.state.positions[strategy, symbol].quantity // UNIT, draw.choice(["", intent])
+        quantity = draw.choice([-held, -held, -held * 2, -(held // 2) or -held])
+        world.fill(f"x{len(world.log)}", symbol, strategy, quantity, draw.choice([None, size]), intent, 0, template)
+        return
+    name = f"x{draw.randrange(60)}" if draw.random() < 0.3 else f"x{len(world.log)}"
+    quantity = side * draw.choice([1, 1, 2, 3, 5, -1])
+    world.fill(name, symbol, strategy, quantity, draw.choice([None, 0, size, size]), intent, draw.choice([0, 0, HOUR]), template)
 
 
 _STEPS = {"ask": 40, "fill": 25, "cancel": 6, "time": 10, "session": 10, "order": 5, "release": 3, "policy": 1}

@@ -227,3 +227,8 @@ def test_no_sequence_of_intents_gets_more_than_any_cap(risks):
 def test_every_code_that_a_rule_can_refuse_with_is_a_known_code():
     assert set(model.REJECTIONS.values()) <= set(model.CODES)
     assert {one.rule for one in headrooms(begun(), intent(), NOON)} <= set(model.REJECTIONS)
+
+
+def test_a_request_that_the_mode_makes_nothing_of_is_too_small_and_no_rule_is_blamed():
+    state = begun(facts(regime="probation", regime_mode="defensive", regime_size=250_000), minimum_ticket=0)
+    assert decide(state, intent(risk=1)._replace(requested_risk=3), NOON).code == "rejected_min_ticket"
