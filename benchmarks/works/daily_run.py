@@ -64,7 +64,9 @@ def measure(folder: Path) -> dict[str, float]:
     imported = time.process_time() - begun
     job = build_definitions(home).resolve_job_def("daily_monitor")
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    with dg.DagsterInstance.local_temp(str(folder)) as instance:
+    # the storage that `dagster.yaml` names
+    storage = {"storage": {"custom": {"module": "resources.storage", "class": "Storage", "config": {"base_dir": str(folder)}}}}
+    with dg.DagsterInstance.local_temp(str(folder), overrides=storage) as instance:
         observe_inputs(home, instance)  # the runs before have told of the days before: a new instance is told of each, once
         begun = time.process_time()
         result = job.execute_in_process(instance=instance, partition_key="2010-12-31", run_config=quiet)

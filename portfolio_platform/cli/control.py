@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from portfolio_platform.cli.options import AsOf, HomeOption, Json, err, opened, out, plain, print_json
+from portfolio_platform.cli.options import AsOf, HomeOption, Json, opened, out, plain, print_json
 from portfolio_platform.errors import DataProblem, WrongUse
 
 if TYPE_CHECKING:
@@ -35,38 +35,6 @@ def state_of(home: "Home", portfolio: str) -> "ControlState":
             known = ", ".join(opened_portfolios(connection)) or "none yet; `portfolio control cycle` begins with those of the ledger"
         raise WrongUse(f"the control plane is not in charge of {portfolio!r}; it is of: {known}")
     return state
-
-
-@control.command()
-def cycle(json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> None:
-    """Run one cycle: take in fills and sessions, apply what was approved, end what is over, tell symbols, publish decisions."""
-    with opened(home, as_of) as opened_home:
-        from dataclasses import asdict
-
-        from portfolio_platform.control.pipeline.cycle import run_cycle
-
-        with err.status("running a cycle") as status:
-            done = run_cycle(opened_home.require(), report=lambda text: status.update(plain(text)))
-        if json:
-            told = [f"{one.portfolio} {one.symbol}" for one in done.envelopes]
-            print_json({**asdict(done.fed), **asdict(done.carried), "published": asdict(done.published), "told": told})
-            return
-        for one in done.fed.portfolios:
-            begun = "now under control; " if one.opened else ""
-            facts = f"facts of {one.newest}" if one.newest else "no session yet"
-            out.print(f"[bold]{plain(one.portfolio)}[/]: {begun}{one.fills:,} fills and {one.sessions:,} sessions were new, {facts}")
-        for applied in done.carried.applied:
-            out.print(
-                f"applied {plain(applied.recommendation)}: {plain(', '.join(applied.commands) or 'nothing to change')}", soft_wrap=True
-            )
-        for name in done.carried.ended:
-            out.print(f"ended {plain(name)}", soft_wrap=True)
-        for left in done.carried.left:
-            out.print(f"[yellow]left[/] {plain(left.recommendation)}: {plain(left.because)}", soft_wrap=True)
-        renewed = f"; {len(done.envelopes):,} envelopes were renewed for their time" if done.envelopes else ""
-        out.print(f"{done.published.decisions:,} decisions became facts{renewed}")
-        if not done.fed.portfolios:
-            out.print("there is no ledger to control yet; `portfolio import` and `portfolio build` make one")
 
 
 @control.command()

@@ -1,6 +1,9 @@
-"""Commands that order the control plane: modes, limits, flattening, releases, each with a name, a reason and an end."""
+"""Commands that order the control plane: modes, limits, flattening, releases, each with a name, a reason and an end.
 
-from datetime import UTC, datetime, timedelta
+Where the portfolio's policy asks for a signature, an operator's key gives it (`--key`), or one made elsewhere by `portfolio control sign`.
+"""
+
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,51 +14,60 @@ from portfolio_platform.cli.options import AsOf, HomeOption, opened, out, parse_
 from portfolio_platform.errors import WrongUse
 
 if TYPE_CHECKING:
-    from portfolio_platform.control.terms import Order
+    from portfolio_platform.control.orders import Wanted
     from portfolio_platform.home import Home
 
-By = Annotated[str, typer.Option("--by", help="Your name: it stays in the log.")]
+By = Annotated[str, typer.Option("--by", help="Your name: it stays in the log. A key says it by itself.")]
+Name = Annotated[str, typer.Option("--by", help="Your name: it stays in the log.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why.")]
 Until = Annotated[
     datetime | None,
     typer.Option("--until", parser=parse_as_of, metavar="TIME", help="The end: a day (its end) or an ISO time.", show_default="--hours"),
 ]
 Hours = Annotated[float, typer.Option("--hours", min=0.01, help="The end, in hours from now, where --until is not given.")]
+Key = Annotated[Path | None, typer.Option("--key", help="File of your private key, where the portfolio asks for a signature.")]
+Token = Annotated[str, typer.Option("--signature", help="The same order signed elsewhere by `portfolio control sign`.")]
 
 
 @control.command()
 def mode(
     portfolio: PortfolioArg,
     wanted: Annotated[str, typer.Argument(metavar="MODE", help="normal, defensive or risk_off.")],
-    by: By,
     reason: Reason,
+    by: By = "",
     until: Until = None,
     hours: Hours = 24.0,
+    key: Key = None,
+    signature: Token = "",
     home: HomeOption = None,
     as_of: AsOf = None,
 ) -> None:
     """Set the mode until an end; it stands instead of what regime and recommendations call for."""
     with opened(home, as_of) as opened_home:
-        from portfolio_platform.control.model import GRAVITY
+        from portfolio_platform.control.orders import Wanted
 
-        if wanted not in GRAVITY:
-            raise WrongUse(f"mode {wanted!r} is none of {', '.join(GRAVITY)}")
-        _give(opened_home, portfolio, "mode", by, reason, until, hours, mode=wanted)
+        ends = _end(opened_home, until, hours)
+        _give(opened_home, Wanted(portfolio, "mode", reason, ends, mode=wanted), f"mode {wanted}", by, key, signature)
 
 
 @control.command()
 def flatten(
     portfolio: PortfolioArg,
-    by: By,
     reason: Reason,
+    by: By = "",
     until: Until = None,
     hours: Hours = 24.0,
+    key: Key = None,
+    signature: Token = "",
     home: HomeOption = None,
     as_of: AsOf = None,
 ) -> None:
     """Let strategies only reduce, until an end. The control plane itself trades nothing."""
     with opened(home, as_of) as opened_home:
-        _give(opened_home, portfolio, "flatten", by, reason, until, hours)
+        from portfolio_platform.control.orders import Wanted
+
+        ends = _end(opened_home, until, hours)
+        _give(opened_home, Wanted(portfolio, "flatten", reason, ends), "flatten only", by, key, signature)
 
 
 @control.command()
@@ -65,52 +77,37 @@ def override(
         str, typer.Argument(metavar="RULE", help="heat, symbol, cohort, sector, template, playbook, bucket, positions, new_positions.")
     ],
     to: Annotated[str, typer.Argument(metavar="LIMIT", help="An amount of the currency (50000), a share of equity (4%), or a count.")],
-    by: By,
     reason: Reason,
+    by: By = "",
     scope: Annotated[str, typer.Option("--scope", help="One group, such as a symbol; all of them where it is not given.")] = "",
     exposure: Annotated[bool, typer.Option("--exposure", help="The limit is on gross exposure, not on risk.")] = False,
     until: Until = None,
     hours: Hours = 24.0,
+    key: Key = None,
+    signature: Token = "",
     home: HomeOption = None,
     as_of: AsOf = None,
 ) -> None:
     """Set one limit until an end, wider or narrower than the policy's; what was before then returns."""
     with opened(home, as_of) as opened_home:
-        from portfolio_platform.control.terms import COUNTS, RISK
+        from portfolio_platform.control.orders import Wanted
 
-        if rule not in (*RISK, *COUNTS):
-            raise WrongUse(f"rule {rule!r} is none of {', '.join((*RISK, *COUNTS))}")
-        equity, digits = _equity(opened_home, portfolio)
-        if rule in COUNTS:
-            amount, basis, part = _count(to), "count", 0
-        else:
-            (amount, part), basis = _amount(to, equity, digits), "exposure" if exposure else "risk"
-        _give(
-            opened_home,
-            portfolio,
-            "cap",
-            by,
-            reason,
-            until,
-            hours,
-            rule=rule,
-            scope="" if rule in ("heat", *COUNTS) else scope,
-            basis=basis,
-            amount=amount,
-            equity=equity,
-            share=part,
-        )
+        ends, basis = _end(opened_home, until, hours), "exposure" if exposure else "risk"
+        given = Wanted(portfolio, "cap", reason, ends, rule=rule, scope=scope, basis=basis, limit=to)
+        _give(opened_home, given, f"{rule} {scope}".strip(), by, key, signature)
 
 
 @control.command()
 def release(
     portfolio: PortfolioArg,
-    by: By,
     reason: Reason,
+    by: By = "",
     order: Annotated[
         str, typer.Option("--order", help="Which order, by the id that `control state` shows; all of operators where not given.")
     ] = "",
     risk_off: Annotated[bool, typer.Option("--risk-off", help="Let a live portfolio out of the drawdown regime risk_off.")] = False,
+    key: Key = None,
+    signature: Token = "",
     home: HomeOption = None,
     as_of: AsOf = None,
 ) -> None:
@@ -119,29 +116,17 @@ def release(
     An order that a recommendation gave was approved, so that ending it loosens what somebody approved: it has to be named.
     """
     with opened(home, as_of) as opened_home:
-        state, plane = state_of(opened_home, portfolio), plane_of(opened_home)
-        if risk_off:
-            if state.terms.facts.regime != "risk_off":
-                raise WrongUse(
-                    f"{portfolio} is not in risk_off but in {state.terms.facts.regime or 'no regime yet'}; there is nothing to release"
-                )
-            plane.release_risk_off(portfolio, by=by, reason=reason)
-            out.print(f"{plain(portfolio)} may leave risk_off; the next build of the drawdown goes on from it")
-            return
-        wanted = [order] if order else sorted(name for name, one in state.terms.orders.items() if one.source == "operator")
-        if not wanted or (order and order not in state.terms.orders):
-            what = f"order {order}" if order else "order of an operator"
-            raise WrongUse(f"{portfolio} has no {what}; `portfolio control state {portfolio}` lists them")
-        for name in wanted:
-            plane.end_order(portfolio, name, by=by, reason=reason)
-            out.print(f"ended {plain(name)}")
+        from portfolio_platform.control.orders import Wanted
+
+        wanted = Wanted(portfolio, "release_risk_off", reason) if risk_off else Wanted(portfolio, "release", reason, order=order)
+        _give(opened_home, wanted, "", by, key, signature)
 
 
 @control.command()
 def cancel(
     portfolio: PortfolioArg,
     intent_id: Annotated[str, typer.Argument(metavar="INTENT", help="Whose reservation.")],
-    by: By,
+    by: Name,
     reason: Reason,
     home: HomeOption = None,
     as_of: AsOf = None,
@@ -191,79 +176,30 @@ def token(
         out.print(f"a new token is in {plain(file)}; strategies that ask over HTTP need it", soft_wrap=True, highlight=False)
 
 
-def _give(
-    home: "Home",
-    portfolio: str,
-    kind: str,
-    by: str,
-    reason: str,
-    until: datetime | None,
-    hours: float,
-    *,
-    mode: str = "",
-    rule: str = "",
-    scope: str = "",
-    basis: str = "",
-    amount: int = 0,
-    equity: int = 0,
-    share: int = 0,
-) -> None:
-    import secrets
-
-    from portfolio_platform.book.read_models import require_name
-    from portfolio_platform.control.terms import Order
-    from portfolio_platform.days import nanoseconds
-
-    state_of(home, portfolio)
-    now = home.clock.now()
-    end = until or now + timedelta(hours=hours)
-    given = Order(
-        order_id=f"{kind}-{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
-        kind=kind,
-        source="operator",
-        by=require_name(by),
-        reason=reason.strip(),
-        begins=nanoseconds(now),
-        until=nanoseconds(end),
-        mode=mode,
-        rule=rule,
-        scope=scope,
-        basis=basis,
-        amount=amount,
-        equity=equity,
-        share=share,
-    )
-    told = plane_of(home).give_order(portfolio, [given])
-    _said(given, end, len(told))
+def _end(home: "Home", until: datetime | None, hours: float) -> str:
+    return (until or home.clock.now() + timedelta(hours=hours)).isoformat()
 
 
-def _said(order: "Order", end: datetime, told: int) -> None:
-    what = {"mode": f"mode {order.mode}", "flatten": "flatten only"}.get(order.kind, f"{order.rule} {order.scope}".strip())
-    symbols = "1 symbol was told" if told == 1 else f"{told} symbols were told"
-    said = f"{plain(what)} until {end:%Y-%m-%d %H:%M}Z as order {plain(order.order_id)}; {symbols}"
-    out.print(said, soft_wrap=True, highlight=False)
+def _give(home: "Home", wanted: "Wanted", what: str, by: str, key: Path | None, signature: str) -> None:
+    """Give an order, signed here or elsewhere where that is asked for, and say what came of it."""
+    from portfolio_platform.book.approvals import SignedApproval
+    from portfolio_platform.cli.operators import ask_passphrase
+    from portfolio_platform.control.orders import give, sign_order
+    from portfolio_platform.control.signing import read_key
 
-
-def _equity(home: "Home", portfolio: str) -> tuple[int, int]:
-    state = state_of(home, portfolio)
-    return state.terms.facts.equity, state.digits
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise WrongUse(f"{text!r} is no count; write a whole number")
-    return int(text)
-
-
-def _amount(text: str, equity: int, digits: int) -> tuple[int, int]:
-    """Return minor units, and the share of equity in parts per million where it was one."""
-    from portfolio_platform.control.model import MILLION
-    from portfolio_platform.control.money import minor
-
-    try:
-        if text.endswith("%"):
-            part = minor(text[:-1], 4)
-            return equity * part // MILLION, part
-        return minor(text, digits), 0
-    except ValueError as error:
-        raise WrongUse(f"{text!r} is no amount; write 50000 or 4%") from error
+    if key is not None and signature:
+        raise WrongUse("give --key or --signature: one of them")
+    state_of(home, wanted.portfolio)
+    signed = SignedApproval.from_token(signature) if signature else None
+    if key is not None:
+        signed = sign_order(home, wanted, read_key(key, ask_passphrase))
+    if signed is not None and signed.statement is not None:
+        by = by or signed.statement.operator
+    given = give(home, wanted, by=by, signed=signed)
+    if wanted.action == "release_risk_off":
+        out.print(f"{plain(wanted.portfolio)} may leave risk_off; the next build of the drawdown goes on from it")
+        return
+    symbols = "1 symbol was told" if given.told == 1 else f"{given.told} symbols were told"
+    for name in given.orders:
+        done = f"{plain(what)} until {wanted.until[:16].replace('T', ' ')}Z as order {plain(name)}" if what else f"ended {plain(name)}"
+        out.print(f"{done}; {symbols}", soft_wrap=True, highlight=False)

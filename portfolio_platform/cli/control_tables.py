@@ -131,8 +131,8 @@ def envelopes(rows: Iterable[View]) -> None:
             amount(row["symbol_max_risk"]),
             amount(row["max_new_risk"]),
             str(row["max_additional_positions"]),
-            row["binding"].replace("_", " "),
-            minute(row["expires_at"]),
+            row["binding"].removesuffix("_only").replace("_", " "),
+            minute(row["expires_at"])[5:],
         )
         for row in rows
     ]
@@ -142,7 +142,7 @@ def envelopes(rows: Iterable[View]) -> None:
 
 def _mode(row: View) -> Text:
     size = "" if row["size_multiplier_cap"] == "1" else f" × {row['size_multiplier_cap']}"
-    said = "flatten only" if row["force_flatten_only"] else f"{row['portfolio_mode']}{size}"
+    said = "flatten" if row["force_flatten_only"] else f"{row['portfolio_mode']}{size}"
     return Text(said, style="" if said == "normal" else "bold red")
 
 

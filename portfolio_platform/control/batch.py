@@ -23,9 +23,11 @@ from portfolio_platform.control.log import new_event
 from portfolio_platform.control.model import AllocationDecision, Answer, Envelope, PortfolioIntent
 from portfolio_platform.control.reduce import apply, remaining
 from portfolio_platform.control.rules import decide
-from portfolio_platform.control.state import ControlState, Fill
+from portfolio_platform.control.state import ControlState, Fill, Key
 from portfolio_platform.control.terms import Limits
+from portfolio_platform.errors import WrongUse
 
+DAY = 86_400_000_000_000
 CLOCK = "rule:clock"
 """Who ends what is over."""
 
@@ -53,8 +55,9 @@ class Batch:
         self.now = max(now, state.now)
         self.pending: list[NewEvent] = []
         self._stream = stream_of(state.portfolio)
-        self._touched: set[str] = set()
+        self._touched: set[Key] = set()
         self._decided: dict[str, AllocationDecided] = {}
+        self._conflicts: dict[str, AllocationDecided] = {}
         self._filled: dict[str, Fill] = {}
         self._stated: set[str] = set()
         self._expire()
@@ -74,7 +77,7 @@ class Batch:
         key = intent_key(self.state.portfolio, intent)
         if earlier is not None:
             key = conflict_key(self.state.portfolio, intent)
-            again = known.decided.get(key)
+            again = self._conflicts.get(key) or known.decided.get(key)
             if again is not None:
                 return again.decision, True
             intent = intent._replace(fault=f"intent_id: {intent.intent_id!r} was used for another intent; use a new id")
@@ -84,9 +87,9 @@ class Batch:
         if earlier is None:
             self._decided[intent.intent_id] = event
         else:
-            self._decided.setdefault(intent.intent_id, earlier)
+            self._conflicts[key] = event
         if decision.approved_risk:
-            self._touched.add(intent.symbol)
+            self.touch(intent.strategy, intent.symbol)
         return decision, False
 
     def fill(self, fill: Fill, known: Known) -> bool:
@@ -109,8 +112,12 @@ class Batch:
         self.put(recorded, key)
         for one in noticed:
             self.put(one)
-        self._touched.add(fill.symbol)
+        self.touch(fill.strategy, fill.symbol)
         return True
+
+    def touch(self, strategy: str, symbol: str) -> None:
+        """Note that what a strategy has in a symbol has changed, so that the symbol is looked at when symbols are told."""
+        self._touched.add((strategy, symbol))
 
     def facts(self, event: FactsStated, key: str) -> None:
         """Take a session's facts over, and say where its quantities are not what the fills add up to."""
@@ -127,6 +134,10 @@ class Batch:
             content: the hash of it.
             known: the keys of facts that the log has. The newest session may return to what it was once before: that is news.
         """
+        if one.facts.at > self.now + DAY:
+            raise WrongUse(
+                f"session {one.facts.day} ends later than a day after the clock's time; nothing after it could be stated any more"
+            )
         now, key = self.state.terms.facts, facts_key(self.state.portfolio, one.facts.day, content)
         if (now.day, now.content) == (one.facts.day, content):
             return False
@@ -140,12 +151,13 @@ class Batch:
 
     def tell(self, *, everybody: bool = False, reason: str = "") -> list[Envelope]:
         """Issue the envelopes that are due: all symbols where something shared changed, those that were touched where not."""
+        touched = sorted({symbol for _, symbol in self._touched})
         shared = (
             everybody
             or self.state.terms.version != self.before.terms.version
-            or _shared(self.before, self.now) != _shared(self.state, self.now)
+            or _shared(self.before, self.now, touched) != _shared(self.state, self.now, touched)
         )
-        symbols = due(self.state, self.now, None if shared else sorted(self._touched & set(self.state.active_symbols)))
+        symbols = due(self.state, self.now, None if shared else [one for one in touched if self._is_active(one)])
         if not symbols:
             return []
         told = [envelope(self.state, symbol, self.now) for symbol in symbols]
@@ -163,7 +175,16 @@ class Batch:
 
     def answer(self, decision: AllocationDecision, repeated: bool) -> Answer:
         """Return a decision with the envelope that is in force for its symbol."""
-        return Answer(decision, self.state.issued.get(decision.symbol), repeated)
+        issued = self.state.issued.get(decision.symbol)
+        in_force = issued is not None and issued.terms_version == self.state.terms.version
+        return Answer(decision, issued if in_force else None, repeated)
+
+    def _is_active(self, symbol: str) -> bool:
+        """Say whether a symbol is one of the active ones, most often without looking at all of them."""
+        held = self.state.holders
+        if symbol in self.state.enlisted or any(key in held for key in self._touched if key[1] == symbol):
+            return True
+        return any(key[1] == symbol for key in held)
 
     def _expire(self) -> None:
         """End the reservations and orders whose time is over, in the order of their ends."""
@@ -171,7 +192,7 @@ class Batch:
         if state.next_expiry and state.next_expiry <= now:
             over = sorted((one.expires_at, name) for name, one in state.reservations.items() if one.expires_at <= now)
             for end, name in over:
-                self._touched.add(state.reservations[name].symbol)
+                self.touch(state.reservations[name].strategy, state.reservations[name].symbol)
                 self.put(ReservationEnded(now, name, True, CLOCK, f"its time was over at {end}"))
         if state.terms.next_end and state.terms.next_end <= now:
             ended = sorted((order.until, name) for name, order in state.terms.orders.items() if order.until <= now)
@@ -218,13 +239,16 @@ def _differs(earlier: Fill, now: Fill) -> bool:
     return (earlier.symbol, earlier.quantity, earlier.strategy) != (now.symbol, now.quantity, now.strategy)
 
 
-def _shared(state: ControlState, at: int) -> tuple[object, ...]:
-    """Return what every symbol's envelope depends on: which shared limits are used up."""
-    heat = state.terms.caps.get(("risk", "heat"))
+def _shared(state: ControlState, at: int, symbols: Iterable[str]) -> tuple[object, ...]:
+    """Return what the envelopes of other symbols depend on: which of the limits that these symbols share with them are used up."""
+    terms = state.terms
     places, fresh = free_places(state, at)
-    full = frozenset(
-        key
-        for key, used in state.used.items()
-        if key[0] in ("cohort", "sector", "bucket") and (cap := state.terms.cap("risk", *key)) is not None and used >= cap.amount
-    )
-    return (heat is not None and state.used.get(("heat", ""), 0) >= heat.amount, places > 0, fresh > 0, full)
+    full = set()
+    for key in {key for symbol in symbols for key in state.groups(symbol, "", "", "") if key[0] != "symbol"}:
+        cap = terms.cap("risk", *key)
+        if cap is not None and cap.amount - state.used.get(key, 0) < terms.minimum_ticket:
+            full.add(("risk", *key))
+        cap = terms.cap("exposure", *key) if terms.exposure else None
+        if cap is not None and state.exposed.get(key, 0) >= cap.amount:
+            full.add(("exposure", *key))
+    return (places > 0, fresh > 0, full)

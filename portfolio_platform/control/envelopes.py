@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from portfolio_platform.control.model import Envelope
+from portfolio_platform.control.rules import stale
 from portfolio_platform.control.state import ControlState
 from portfolio_platform.control.terms import SECOND
 from portfolio_platform.days import day_number
@@ -11,7 +12,8 @@ from portfolio_platform.days import day_number
 def envelope(state: ControlState, symbol: str, at: int) -> Envelope:
     """Return the limits of one symbol as the state has them, one version after the newest issued.
 
-    Templates and playbooks bind an intent, not a symbol, so their caps are not in it: a decision has them.
+    Templates and playbooks bind an intent, not a symbol, so their caps are not in it: a decision has them. A limit on exposure
+    is met by an intent's notional; it is in here only where nothing is left of it. What is too little for a trade is nothing.
     """
     terms = state.terms
     keys = [key for key in state.groups(symbol, "", "", "") if key[0] not in ("template", "playbook")]
@@ -26,8 +28,16 @@ def envelope(state: ControlState, symbol: str, at: int) -> Envelope:
             room, binding = left, key[0]
         if key[0] != "heat":
             most = cap.amount if most is None else min(most, cap.amount)
+    if room < terms.minimum_ticket:
+        room = 0
+    for key in keys if terms.exposure else ():
+        cap = terms.cap("exposure", *key)
+        if cap is not None and state.exposed.get(key, 0) >= cap.amount and room:
+            room, binding = 0, f"{key[0]} exposure"
     positions, fresh = free_places(state, at)
     closed = "flatten_only" if terms.flatten else "risk_off" if terms.mode == "risk_off" or terms.multiplier <= 0 else ""
+    if not closed and stale(state, at):
+        closed = "stale_state"
     before = state.issued.get(symbol)
     return Envelope(
         portfolio=state.portfolio,
@@ -78,11 +88,13 @@ def due(state: ControlState, at: int, symbols: Iterable[str] | None = None) -> l
 
 
 def _end(state: ControlState, at: int) -> int:
-    """Return when an envelope ends: with its time, with the facts, or with the first order that ends."""
+    """Return when an envelope ends: with its time, with the facts, with the policy, or with the first order that ends."""
     terms = state.terms
     ends = [at + terms.limits.envelope]
     if terms.facts.at:
         ends.append(terms.facts.at + terms.limits.facts_age)
     if terms.next_end:
         ends.append(terms.next_end)
+    if terms.limits.expires:
+        ends.append(terms.limits.expires)
     return max(at, min(ends))

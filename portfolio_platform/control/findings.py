@@ -4,7 +4,7 @@ None of it changes an answer or a sum; each finding is an event of its own, and 
 """
 
 from portfolio_platform.control.events import FactsStated, FillRecorded, Noticed
-from portfolio_platform.control.reduce import moved, priced
+from portfolio_platform.control.fills import behind, moved, priced
 from portfolio_platform.control.state import ControlState, Position
 
 UNIT = 10**18
@@ -19,9 +19,12 @@ def of_fill(state: ControlState, event: FillRecorded) -> list[Noticed]:
     opened = moved(state.positions, filled)[1]
     if not opened:
         return []
-    reservation = state.reservations.get(fill.intent_id)
+    reservation = behind(state, fill)
     if reservation is None:
         expected = f"a reservation of intent {fill.intent_id}" if fill.intent_id else "an intent"
+        other = state.reservations.get(fill.intent_id)
+        if other is not None:
+            expected += f", which is {other.side} {other.symbol} of {other.strategy or 'no strategy'}"
         return [
             Noticed(event.at, "unreserved_fill", fill.strategy, fill.symbol, fill.execution_id, expected, f"{opened} minor units of risk")
         ]

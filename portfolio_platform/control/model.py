@@ -47,6 +47,10 @@ CODES = (
 )
 
 
+SET_ASIDE = "set aside: "
+"""How the fault of an intent begins that reduces and is wrong in something that reducing does not need: it is answered all the same."""
+
+
 class PortfolioIntent(NamedTuple):
     """What a strategy wants: risk to its stop in one symbol. ``flat`` asks to reduce, and needs no risk.
 
@@ -116,7 +120,7 @@ class Envelope(NamedTuple):
         symbol_max_risk: the most risk that the symbol may carry at all, minor units; None where nothing limits it.
         max_new_risk: risk that could be granted when it was issued, minor units; an upper bound, not a promise.
         max_additional_positions: positions that could be opened when it was issued.
-        binding: the rule with the least headroom.
+        binding: the rule with the least headroom; or ``flatten_only``, ``risk_off`` or ``stale_state``, which leave none.
         equity: what the amounts come from, minor units.
         terms_version: the version of mode, caps, policy and facts that it follows.
         issued_at: nanoseconds UTC.
@@ -217,7 +221,7 @@ class Answer(NamedTuple):
 
     Attributes:
         decision: the decision as it is in the log.
-        envelope: the symbol's limits in force; None where none was issued.
+        envelope: the symbol's limits in force; None where none was issued, or only on terms that are over.
         repeated: whether the intent had been decided before, and this is that answer again.
     """
 

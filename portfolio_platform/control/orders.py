@@ -24,7 +24,7 @@ from portfolio_platform.control.operators import operator_of
 from portfolio_platform.control.plane import ControlPlane
 from portfolio_platform.control.signing import SigningKey, sign_approval
 from portfolio_platform.control.state import ControlState
-from portfolio_platform.control.terms import COUNTS, RISK, Order
+from portfolio_platform.control.terms import COUNTS, RISK, Order, fault_of
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
@@ -48,7 +48,7 @@ class Wanted:
         mode: of a mode.
         rule, scope, basis: of a cap: which limit, of which group (empty: all), on ``risk`` or ``exposure``.
         limit: of a cap: an amount of the currency (50000), a share of equity (4%), or a count.
-        order: of a release: which order; empty for all of them.
+        order: of a release: which order; empty for all that operators gave.
     """
 
     portfolio: str
@@ -150,13 +150,20 @@ def _carried_out(batch: Batch, wanted: Wanted, by: str, now: datetime) -> tuple[
         batch.put(RiskOffReleased(batch.now, by, wanted.reason))
         return (), 0
     if wanted.action == "release":
-        ended = (wanted.order,) if wanted.order else tuple(sorted(state.terms.orders))
+        ended = (wanted.order,) if wanted.order else _of_operators(state)
         for one in ended:
             batch.put(OrderEnded(batch.now, one, False, by, wanted.reason))
         return ended, len(batch.tell())
     order = _order(wanted, state, by, now)
+    if fault := fault_of(order):
+        raise WrongUse(f"the order cannot be given: {fault}")
     batch.put(OrderGiven(batch.now, order), f"order/{stream_of(wanted.portfolio, order.order_id)}")
     return (order.order_id,), len(batch.tell())
+
+
+def _of_operators(state: ControlState) -> tuple[str, ...]:
+    """Return the orders that are ended together: what a recommendation ordered was approved, and is ended by its name alone."""
+    return tuple(sorted(name for name, one in state.terms.orders.items() if one.source == "operator"))
 
 
 def _check(wanted: Wanted, state: ControlState, now: datetime) -> None:
@@ -164,8 +171,9 @@ def _check(wanted: Wanted, state: ControlState, now: datetime) -> None:
     if not wanted.reason.strip():
         raise WrongUse("an order wants a reason; whoever wonders at it reads that")
     if wanted.action == "release":
-        if not state.terms.orders or (wanted.order and wanted.order not in state.terms.orders):
-            raise WrongUse(f"{wanted.portfolio} has no order {wanted.order}".rstrip() + "; `portfolio control state` lists them")
+        if wanted.order not in state.terms.orders if wanted.order else not _of_operators(state):
+            what = f"order {wanted.order}" if wanted.order else "order of an operator"
+            raise WrongUse(f"{wanted.portfolio} has no {what}; `portfolio control state {wanted.portfolio}` lists them")
         return
     if wanted.action == "release_risk_off":
         if state.terms.facts.regime != "risk_off":

@@ -22,6 +22,7 @@ from portfolio_platform.control.events import (
     RiskOffReleased,
     SymbolEnlisted,
 )
+from portfolio_platform.control.fills import behind, moved, priced
 from portfolio_platform.control.model import AllocationDecision, PortfolioIntent
 from portfolio_platform.control.state import EMPTY, ControlState, Fill, Key, Position, Reservation
 from portfolio_platform.control.terms import revised
@@ -52,10 +53,12 @@ def remaining(before: ControlState, after: ControlState, event: Event) -> dict[s
         return {event.intent.intent_id: made.remaining} if made is not None and made.remaining != event.decision.approved_risk else {}
     if type(event) is not FillRecorded or before.reservations is after.reservations:
         return {}
+    # a fill adds none: where none is gone, it changed no other than its own
+    changed = (event.fill.intent_id,) if len(before.reservations) == len(after.reservations) else before.reservations
     found = {}
-    for name, one in before.reservations.items():
-        left = after.reservations.get(name)
-        if left is not one:
+    for name in changed:
+        one, left = before.reservations.get(name), after.reservations.get(name)
+        if one is not None and left is not one:
             found[name] = 0 if left is None else left.remaining
     return found
 
@@ -101,6 +104,10 @@ def _facts(state: ControlState, event: FactsStated) -> ControlState:
     for fill in reversed(later):
         held = moved(held, fill)[0]
         recent = (fill, recent)
+    for key, before in state.positions.items():
+        now = held.get(key) if before.bucket else None
+        if now is not None and not now.bucket:
+            held = held.set(key, now._replace(bucket=before.bucket))
     early = Map({name: one for name, one in state.early.items() if one[1] > event.facts.at - REMEMBERED}) if state.early else state.early
     fresh = state._replace(
         terms=revised(state.terms, facts=event.facts), positions=held, buckets=Map(dict(event.buckets)), recent=recent, early=early
@@ -113,13 +120,15 @@ def _decided(state: ControlState, event: AllocationDecided) -> ControlState:
     if not decision.approved_risk:
         return state
     key = (intent.strategy, intent.symbol)
-    before = state.early.get(intent.intent_id)
+    sent = (intent.intent_id, *key, intent.side)
+    before = state.early.get(sent)
     filled = min(before[0], decision.approved_risk) if before else 0
     remaining = decision.approved_risk - filled
     notional = decision.approved_notional or 0
     exposure = notional * remaining // decision.approved_risk
     opens = key not in state.holders
-    made = _reservation(intent, decision, remaining, exposure, opens)
+    labels = state.joined(*key, intent.side, intent.template, intent.playbook, intent.correlation_bucket)
+    made = _reservation(intent, decision, remaining, exposure, labels, opens)
     day = made.day
     opened = (state.opened if day == state.day else 0) + opens
     soonest = made.expires_at if not state.next_expiry or made.expires_at < state.next_expiry else state.next_expiry
@@ -130,12 +139,14 @@ def _decided(state: ControlState, event: AllocationDecided) -> ControlState:
         day=day,
         opened=opened,
         next_expiry=soonest,
-        early=state.early.delete(intent.intent_id) if before else state.early,
+        early=state.early.delete(sent) if before else state.early,
     )
-    return _added(after, state.groups(intent.symbol, intent.template, intent.playbook, intent.correlation_bucket), remaining, exposure)
+    return _added(after, state.groups(intent.symbol, *labels), remaining, exposure)
 
 
-def _reservation(intent: PortfolioIntent, decision: AllocationDecision, remaining: int, exposure: int, opens: bool) -> Reservation:
+def _reservation(
+    intent: PortfolioIntent, decision: AllocationDecision, remaining: int, exposure: int, labels: tuple[str, str, str], opens: bool
+) -> Reservation:
     return Reservation(
         intent.strategy,
         intent.symbol,
@@ -144,9 +155,7 @@ def _reservation(intent: PortfolioIntent, decision: AllocationDecision, remainin
         remaining,
         decision.approved_notional or 0,
         exposure,
-        intent.template,
-        intent.playbook,
-        intent.correlation_bucket,
+        *labels,
         decision.expires_at,
         day_number(decision.at),
         opens,
@@ -160,66 +169,29 @@ def _filled(state: ControlState, event: FillRecorded) -> ControlState:
     before = state.positions.get(key)
     fill = priced(state, fill)
     held, opened, opened_exposure = moved(state.positions, fill)
-    after = state._replace(positions=held, recent=(fill, state.recent), active_risk=state.active_risk)
+    reservation = behind(state, fill)
+    if reservation is not None and reservation.bucket and key in held and not held[key].bucket:
+        held = held.set(key, held[key]._replace(bucket=reservation.bucket))
+    after = state._replace(positions=held, recent=(fill, state.recent))
     after = _position_changed(after, key, before, held.get(key))
+    if before is None and key in held:
+        after = _counted(after, key, event, new=key not in state.holders)
     if opened:
         after = _committed(after, fill, opened, opened_exposure)
     if before is not None and (key not in held or (held[key].quantity > 0) != (before.quantity > 0)):
-        after = _closed(after, key, fill.intent_id if key in held else "")
+        after = _closed(after, key, fill.intent_id if key in held else "", event.at)
     return after
-
-
-def priced(state: ControlState, fill: Fill) -> Fill:
-    """Return a fill with its risk: its own, else all that is left of its reservation, else the whole exposure."""
-    if fill.risk is not None:
-        return fill
-    reservation = state.reservations.get(fill.intent_id)
-    return fill._replace(risk=reservation.remaining if reservation is not None and reservation.remaining else fill.exposure)
-
-
-def moved(positions: "Map[Key, Position]", fill: Fill) -> "tuple[Map[Key, Position], int, int]":
-    """Return the positions after a fill, and the risk and exposure of what it opened.
-
-    What it closes takes its share of risk and exposure with it, rounded down, all of it at flat; a flip closes all and opens the rest.
-    """
-    key = (fill.strategy, fill.symbol)
-    before = positions.get(key) or Position(0, 0, 0, fill.template, fill.playbook)
-    risk = fill.risk or 0
-    if before.quantity == 0 or (before.quantity > 0) == (fill.quantity > 0):
-        return (
-            positions.set(
-                key,
-                before._replace(
-                    quantity=before.quantity + fill.quantity, risk=before.risk + risk, exposure=before.exposure + fill.exposure
-                ),
-            ),
-            risk,
-            fill.exposure,
-        )
-    size, closing = abs(before.quantity), abs(fill.quantity)
-    left = before.quantity + fill.quantity
-    if closing < size:
-        smaller = before._replace(
-            quantity=left,
-            risk=before.risk - before.risk * closing // size,
-            exposure=before.exposure - before.exposure * closing // size,
-        )
-        return positions.set(key, smaller), 0, 0
-    if left == 0:
-        return positions.delete(key), 0, 0
-    opened, exposure = risk * (closing - size) // closing, fill.exposure * (closing - size) // closing
-    return positions.set(key, Position(left, opened, exposure, fill.template, fill.playbook)), opened, exposure
 
 
 def _position_changed(state: ControlState, key: Key, before: Position | None, now: Position | None) -> ControlState:
     """Take a position out of the sums as it was, and put it in as it is."""
     if before is not None:
-        state = _added(state, state.groups(key[1], before.template, before.playbook, ""), -before.risk, -before.exposure)
+        state = _added(state, state.groups(key[1], before.template, before.playbook, before.bucket), -before.risk, -before.exposure)
         state = state._replace(active_risk=state.active_risk - before.risk)
         if now is None:
             state = state._replace(holders=_fewer(state.holders, key))
     if now is not None:
-        state = _added(state, state.groups(key[1], now.template, now.playbook, ""), now.risk, now.exposure)
+        state = _added(state, state.groups(key[1], now.template, now.playbook, now.bucket), now.risk, now.exposure)
         state = state._replace(active_risk=state.active_risk + now.risk)
         if before is None:
             state = state._replace(holders=state.holders.set(key, state.holders.get(key, 0) + 1))
@@ -228,12 +200,13 @@ def _position_changed(state: ControlState, key: Key, before: Position | None, no
 
 def _committed(state: ControlState, fill: Fill, opened: int, exposure: int) -> ControlState:
     """Take what a fill opened out of its reservation; what came before its decision is remembered for it."""
-    reservation = state.reservations.get(fill.intent_id)
+    reservation = behind(state, fill)
     if reservation is None:
-        if not fill.intent_id or fill.at < state.since:
+        if not fill.intent_id or fill.at < state.since or fill.intent_id in state.reservations:
             return state
-        earlier = state.early.get(fill.intent_id, (0, 0))[0]
-        return state._replace(early=state.early.set(fill.intent_id, (earlier + opened, fill.at)))
+        sent = (fill.intent_id, fill.strategy, fill.symbol, "long" if fill.quantity > 0 else "short")
+        earlier = state.early.get(sent, (0, 0))[0]
+        return state._replace(early=state.early.set(sent, (earlier + opened, fill.at)))
     taken = min(reservation.remaining, opened)
     freed = min(reservation.exposure, exposure)
     smaller = reservation._replace(remaining=reservation.remaining - taken, exposure=reservation.exposure - freed)
@@ -242,34 +215,63 @@ def _committed(state: ControlState, fill: Fill, opened: int, exposure: int) -> C
     return _added(state, keys, -taken, -freed)
 
 
-def _closed(state: ControlState, key: Key, but: str) -> ControlState:
+def _closed(state: ControlState, key: Key, but: str, at: int) -> ControlState:
     """Release what is left of the reservations behind a position that is closed; the one that closed it by a flip stays."""
     if key not in state.holders:
         return state
-    for intent_id, reservation in sorted(state.reservations.items()):
-        begun = reservation.remaining < reservation.granted
-        if begun and intent_id != but and (reservation.strategy, reservation.symbol) == key:
-            state = _dropped(state, intent_id)
+    for intent_id in _of(state, key):
+        if state.reservations[intent_id].remaining < state.reservations[intent_id].granted and intent_id != but:
+            state = _dropped(state, intent_id, at)
     return state
+
+
+def _of(state: ControlState, key: Key) -> list[str]:
+    """Return the intents of the reservations of a strategy in a symbol, sorted."""
+    return sorted(name for name, one in state.reservations.items() if one.symbol == key[1] and one.strategy == key[0])
+
+
+def _counted(state: ControlState, key: Key, event: FillRecorded, new: bool) -> ControlState:
+    """Count a position that a fill opened among those of its day, unless the decision behind it was counted already.
+
+    That decision counts for this position from here on: it gives its place back no more.
+    """
+    for intent_id in () if new else _of(state, key):
+        if state.reservations[intent_id].opens:
+            settled = state.reservations[intent_id]._replace(opens=False)
+            return state._replace(reservations=state.reservations.set(intent_id, settled))
+    day = day_number(event.at)
+    if event.fill.at < state.since or day_number(event.fill.at) != day or day < state.day:
+        return state  # it was opened on a day that is over, or before control began
+    return state._replace(day=day, opened=(state.opened if day == state.day else 0) + 1)
 
 
 def _ended(state: ControlState, event: ReservationEnded) -> ControlState:
     reservation = state.reservations.get(event.intent_id)
     if reservation is None:
         return state
-    unused = reservation.opens and reservation.remaining == reservation.granted and reservation.day == state.day
-    state = _dropped(state, event.intent_id)
-    return state._replace(opened=max(0, state.opened - 1)) if unused else state
+    unused = reservation.opens and reservation.remaining == reservation.granted
+    state = _dropped(state, event.intent_id, event.at)
+    if not unused:
+        return state
+    key = (reservation.strategy, reservation.symbol)
+    if key not in state.holders:
+        return state._replace(opened=max(0, state.opened - 1)) if reservation.day == state.day else state
+    for heir in _of(state, key) if key not in state.positions else ():  # another intent of the same position: the place is its own now
+        taken_over = state.reservations[heir]._replace(opens=True, day=reservation.day)
+        return state._replace(reservations=state.reservations.set(heir, taken_over))
+    return state
 
 
-def _dropped(state: ControlState, intent_id: str) -> ControlState:
+def _dropped(state: ControlState, intent_id: str, at: int) -> ControlState:
     """Take a reservation away, with what is left of it."""
     reservation = state.reservations[intent_id]
     left = state.reservations.delete(intent_id)
     key = (reservation.strategy, reservation.symbol)
     soonest = state.next_expiry
     if reservation.expires_at <= soonest:
-        soonest = min((one.expires_at for one in left.values()), default=0)
+        # where many are over at once, the next of them has not to be looked for among all that are left, each time
+        over = any(one.expires_at <= at for one in left.values())
+        soonest = soonest if over else min((one.expires_at for one in left.values()), default=0)
     state = state._replace(
         reservations=left,
         holders=_fewer(state.holders, key),

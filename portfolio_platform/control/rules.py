@@ -13,6 +13,8 @@ from portfolio_platform.days import day_number
 
 LARGEST = 10**15
 """The largest amount that is taken seriously, in minor units; beyond it an intent is a mistake."""
+LARGEST_NOTIONAL = 10 * LARGEST
+"""The same for exposure; sums of a thousand of them still fit the 64 bits that the log's integers are read with."""
 
 
 def decide(state: ControlState, intent: PortfolioIntent, now: int) -> AllocationDecision:
@@ -30,7 +32,7 @@ def decide(state: ControlState, intent: PortfolioIntent, now: int) -> Allocation
     if fault:
         return _answer(state, intent, at, model.REJECTED_INVALID, reasons=(fault,))
     if intent.side == "flat":
-        return _answer(state, intent, at, model.APPROVED_FULL, reasons=("reduces",))
+        return _answer(state, intent, at, model.APPROVED_FULL, reasons=("reduces", intent.fault) if intent.fault else ("reduces",))
     terms = state.terms
     fault = stale(state, at)
     if fault:
@@ -56,27 +58,30 @@ def decide(state: ControlState, intent: PortfolioIntent, now: int) -> Allocation
 
 def invalid(state: ControlState, intent: PortfolioIntent, at: int) -> str:
     """Say what is wrong with an intent; empty where nothing is."""
-    if intent.fault:
+    flat = intent.side == "flat"
+    if intent.fault and not (flat and intent.fault.startswith(model.SET_ASIDE)):
         return intent.fault
     if not state.terms.limits.policy_hash:
         return f"portfolio: {state.portfolio!r} is not under control; `portfolio control open` begins it"
     if intent.portfolio != state.portfolio:
         return f"portfolio: {intent.portfolio!r} is not {state.portfolio!r}"
-    if intent.symbol not in state.instruments:
+    if intent.symbol not in state.instruments and not (flat and any(key[1] == intent.symbol for key in state.holders)):
         return f"symbol: {intent.symbol!r} is no known instrument; import it first"
     if intent.side not in model.SIDES:
         return f"side: {intent.side!r} is none of long, short, flat"
+    if flat:  # whatever its time and its numbers are: it asks for nothing
+        return ""
     limits = state.terms.limits
     if intent.ts > at + limits.tolerance:
         return f"ts: {intent.ts} lies {(intent.ts - at) // 1_000_000_000} s in the future"
     if limits.intent_age and intent.ts < at - limits.intent_age:
         return f"ts: {intent.ts} is {(at - intent.ts) // 1_000_000_000} s old; an intent holds {limits.intent_age // 1_000_000_000} s"
-    if intent.side != "flat" and not 0 < intent.requested_risk <= LARGEST:
+    if not 0 < intent.requested_risk <= LARGEST:
         return f"requested_risk: {intent.requested_risk} is not above 0 and at most {LARGEST}"
     notional = intent.requested_notional
-    if notional is not None and not 0 <= notional <= LARGEST * 1_000:
-        return f"requested_notional: {notional} is not from 0 to {LARGEST * 1_000}"
-    if state.terms.exposure and not notional and intent.side != "flat":
+    if notional is not None and not 0 <= notional <= LARGEST_NOTIONAL:
+        return f"requested_notional: {notional} is not from 0 to {LARGEST_NOTIONAL}"
+    if state.terms.exposure and not notional:
         return "requested_notional: a limit on exposure is in force, so it has to be said"
     return ""
 
@@ -97,17 +102,20 @@ def headrooms(state: ControlState, intent: PortfolioIntent, at: int) -> tuple[He
     """Return what every rule leaves to an intent, in the order of the rules."""
     symbol = intent.symbol
     instrument = state.instruments[symbol]
+    template, playbook, bucket = state.joined(
+        intent.strategy, symbol, intent.side, intent.template, intent.playbook, intent.correlation_bucket
+    )
     found = [
         risk_cap(state, intent, "heat", ""),
         risk_cap(state, intent, "symbol", symbol),
         risk_cap(state, intent, "cohort", instrument.cohort),
         risk_cap(state, intent, "sector", instrument.sector),
-        risk_cap(state, intent, "template", intent.template),
-        risk_cap(state, intent, "playbook", intent.playbook),
-        risk_cap(state, intent, "bucket", state.buckets.get(symbol) or intent.correlation_bucket),
+        risk_cap(state, intent, "template", template),
+        risk_cap(state, intent, "playbook", playbook),
+        risk_cap(state, intent, "bucket", state.buckets.get(symbol) or bucket),
     ]
     if state.terms.exposure:
-        found += _exposures(state, intent)
+        found += _exposures(state, intent, state.groups(symbol, template, playbook, bucket))
     found.append(position_count(state, intent))
     found.append(new_positions(state, intent, at))
     return tuple(found)
@@ -141,8 +149,7 @@ def exposure_cap(state: ControlState, intent: PortfolioIntent, key: Key, cap: Ca
     return Headroom(rule, scope, "exposure", cap.amount, used, risk, cap.source)
 
 
-def _exposures(state: ControlState, intent: PortfolioIntent) -> list[Headroom]:
-    keys = state.groups(intent.symbol, intent.template, intent.playbook, intent.correlation_bucket)
+def _exposures(state: ControlState, intent: PortfolioIntent, keys: tuple[Key, ...]) -> list[Headroom]:
     found = ((key, state.terms.cap("exposure", *key)) for key in keys)
     return [exposure_cap(state, intent, key, cap) for key, cap in found if cap is not None]
 

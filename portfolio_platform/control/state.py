@@ -29,6 +29,7 @@ class Position(NamedTuple):
         exposure: gross exposure, minor units.
         template: of the trade that opened it.
         playbook: of the trade that opened it.
+        bucket: of the intent behind it, for a symbol that the newest facts put in none.
     """
 
     quantity: int
@@ -36,6 +37,7 @@ class Position(NamedTuple):
     exposure: int
     template: str
     playbook: str
+    bucket: str = ""
 
 
 class Reservation(NamedTuple):
@@ -49,12 +51,12 @@ class Reservation(NamedTuple):
         remaining: what of it is still reserved.
         notional: exposure as decided, minor units.
         exposure: what of it is still reserved.
-        template: of the intent.
-        playbook: of the intent.
-        bucket: of the intent.
+        template: of the intent, or of the position that it adds to.
+        playbook: of the intent, or of the position that it adds to.
+        bucket: of the intent, or of the position that it adds to.
         expires_at: nanoseconds UTC.
-        day: number of the UTC day of the decision.
-        opens: whether it counted as a new position of its day.
+        day: number of the UTC day of the decision, or of the one whose place it took over.
+        opens: whether it counted as a new position of its day, and none was opened yet.
     """
 
     strategy: str
@@ -122,7 +124,7 @@ class ControlState(NamedTuple):
         holders: how many positions and reservations each (strategy, symbol) has.
         day: the UTC day on which new positions were last counted.
         opened: how many were opened on it.
-        early: risk of fills that came before their decision and the newest one's time, by intent id.
+        early: risk of fills that came before their decision and the newest one's time, by intent id, strategy, symbol and side.
         recent: fills after the newest facts, newest first, as a linked list.
         issued: the newest envelope of each active symbol.
         enlisted: symbols with a workflow that wants envelopes.
@@ -147,7 +149,7 @@ class ControlState(NamedTuple):
     holders: "Map[Key, int]" = EMPTY
     day: int = 0
     opened: int = 0
-    early: "Map[str, tuple[int, int]]" = Map()
+    early: "Map[tuple[str, str, str, str], tuple[int, int]]" = Map()
     recent: tuple[Fill, object] | None = None
     issued: "Map[str, Envelope]" = Map()
     enlisted: "Map[str, bool]" = Map()
@@ -164,6 +166,13 @@ class ControlState(NamedTuple):
             ("bucket", self.buckets.get(symbol) or bucket),
         )
         return (("heat", ""), ("symbol", symbol), *[key for key in named if key[1]])
+
+    def joined(self, strategy: str, symbol: str, side: str, template: str, playbook: str, bucket: str) -> tuple[str, str, str]:
+        """Return template, playbook and bucket that new risk will count for: those of the position that it adds to, else its own."""
+        held = self.positions.get((strategy, symbol))
+        if held is None or (held.quantity > 0) != (side == "long"):
+            return template, playbook, bucket
+        return held.template or template, held.playbook or playbook, held.bucket or bucket
 
     @property
     def active_symbols(self) -> list[str]:

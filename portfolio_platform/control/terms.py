@@ -117,6 +117,28 @@ class Order(NamedTuple):
         return name if name.startswith("recommendation:") else f"recommendation:{name}"
 
 
+def fault_of(order: Order) -> str:
+    """Say why an order would change nothing, or cannot be meant; empty where it can."""
+    if not order.by or not order.reason:
+        return "it wants a name, a reason and an end ahead"
+    if order.kind == "flatten" or (order.kind == "mode" and order.mode in GRAVITY):
+        return ""
+    if order.kind == "mode":
+        return f"mode {order.mode!r} is none of {', '.join(GRAVITY)}"
+    if order.kind != "cap":
+        return f"kind {order.kind!r} is none of mode, cap, flatten"
+    if order.rule not in (*RISK, *COUNTS):
+        return f"rule {order.rule!r} is none of {', '.join((*RISK, *COUNTS))}"
+    bases = ("count",) if order.rule in COUNTS else ("risk", "exposure")
+    if order.basis not in bases:
+        return f"basis {order.basis!r} of {order.rule} is none of {', '.join(bases)}"
+    if order.scope and order.rule in ("heat", *COUNTS):
+        return f"scope {order.scope!r}: {order.rule} is the whole portfolio's and has none"
+    if type(order.amount) is not int or order.amount < 0:
+        return f"amount {order.amount!r} is no whole number from 0"
+    return ""
+
+
 class Facts(NamedTuple):
     """What a session's facts say of the portfolio as a whole: equity and gross exposure in minor units, regime, as-of time.
 
@@ -245,6 +267,7 @@ def _caps(limits: Limits, facts: Facts, orders: Iterable[Order]) -> tuple[dict[t
     caps["count", "positions"] = Cap(limits.positions, "policy")
     caps["count", "new_positions"] = Cap(limits.new_positions, "policy")
     scoped: dict[tuple[str, str, str], Cap] = {}
+    narrow: set[tuple[str, str, str]] = set()
     # from the lightest to the weightiest, so that the weightiest is laid on last; of two recommendations the tighter stays
     for order in reversed(_by_weight(orders, "cap")):
         given = Cap(max(0, order.amount), order.words)
@@ -256,6 +279,11 @@ def _caps(limits: Limits, facts: Facts, orders: Iterable[Order]) -> tuple[dict[t
             continue
         if order.scope:
             scoped[key] = given
+            (narrow.add if order.tightens else narrow.discard)(key)
         else:
             caps[wide] = given
+    for key in narrow:  # what may only narrow one group widens nothing that was ordered for all of them
+        cap = caps.get(key[:2])
+        if cap is not None and cap.amount < scoped[key].amount:
+            del scoped[key]
     return caps, scoped

@@ -86,21 +86,24 @@ def utilised(terms: Terms, active: Sums, reserved: Sums = NOTHING) -> list[Utili
     return rows
 
 
-def summed_up(state: ControlState, opened: int = 0, standing: int = 0) -> tuple[Sums, Sums]:
+def summed_up(state: ControlState, opened: int = 0, waiting: int = 0) -> tuple[Sums, Sums]:
     """Return what the positions of a state add up to, and what its reservations do, by the groups that its rules use.
 
     Args:
         state: whose positions, reservations, instruments and buckets count; its own sums are not looked at.
-        opened: how many positions were opened on the day, reserved ones left out.
-        standing: how many of the day's grants that open one are still reserved.
+        opened: how many positions fills opened on the day.
+        waiting: how many of the day's grants open one and have nothing filled yet.
     """
-    held = [(state.groups(symbol, one.template, one.playbook, ""), one.risk, one.exposure) for (_, symbol), one in state.positions.items()]
+    held = [
+        (state.groups(symbol, one.template, one.playbook, one.bucket), one.risk, one.exposure)
+        for (_, symbol), one in state.positions.items()
+    ]
     wanted = [
         (state.groups(one.symbol, one.template, one.playbook, one.bucket), one.remaining, one.exposure)
         for one in state.reservations.values()
     ]
     keys = {(one.strategy, one.symbol) for one in state.reservations.values()}.difference(state.positions)
-    return _sums(held, len(state.positions), opened), _sums(wanted, len(keys), standing)
+    return _sums(held, len(state.positions), opened), _sums(wanted, len(keys), waiting)
 
 
 def _sums(items: Iterable[tuple[tuple[Key, ...], int, int]], positions: int, new: int) -> Sums:

@@ -168,7 +168,7 @@ def _users(state: ControlState, rule: str, scope: str) -> list[Draft]:
     held = [
         (one.risk, f"{strategy} {symbol}", "active, to its stop")
         for (strategy, symbol), one in state.positions.items()
-        if (rule, scope) in state.groups(symbol, one.template, one.playbook, "")
+        if (rule, scope) in state.groups(symbol, one.template, one.playbook, one.bucket)
     ]
     held += [
         (one.remaining, f"{one.strategy} {one.symbol}", f"reserved by {name} until {instant(one.expires_at)}")

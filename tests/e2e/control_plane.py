@@ -25,7 +25,6 @@ from typer.testing import CliRunner
 
 from portfolio_platform.build import build_all
 from portfolio_platform.cli.main import app
-from portfolio_platform.control.pipeline.cycle import run_cycle
 from portfolio_platform.control.tokens import IN_HOME, write_token
 from portfolio_platform.home import Home
 from portfolio_platform.monitor.lifecycle import publish_recommendations
@@ -218,7 +217,7 @@ def officers(home: Home) -> dict[str, str]:
     walk, found = Walk(home), {}
     monday = "2026-11-02T{}:00Z"
     publish_recommendations(home, [weekday(SESSIONS - 1)])  # as the nightly run of the monitor does
-    run_cycle(home)
+    walk.quietly("portfolio control cycle", "2026-10-30")
     walk.run("portfolio operators add ada --key-out ada.key", monday.format("08:00"))
     identity = "recommendation:desk:2026-10-30"
     hashed = re.search(
@@ -261,13 +260,14 @@ def _fill(walk: Walk, line: str, at: str) -> None:
 
 
 def _orders(walk: Walk, found: dict[str, str]) -> None:
-    noon = "2026-11-03T12:{}:00Z"
-    walk.run("portfolio control mode desk defensive --by ada --reason 'earnings week' --until 2026-11-06", noon.format("00"))
-    walk.run("portfolio control override desk symbol 1% --scope DDD --by ada --reason 'thin book' --hours 48", noon.format("01"))
+    noon, who = "2026-11-03T12:{}:00Z", "--key ada.key --reason"
+    walk.run("portfolio control mode desk defensive --by ada --reason 'earnings week'", noon.format("00"), ends=1)
+    walk.run(f"portfolio control mode desk defensive {who} 'earnings week' --until 2026-11-06", noon.format("00"))
+    walk.run(f"portfolio control override desk symbol 1% --scope DDD {who} 'thin book' --hours 48", noon.format("01"))
     walk.run("portfolio control decide desk -s DDD --side long --risk 6000 --notional 48000 --dry-run", noon.format("02"))
-    walk.run("portfolio control flatten desk --by ada --reason 'broker is down' --hours 2", noon.format("05"))
+    walk.run(f"portfolio control flatten desk {who} 'broker is down' --hours 2", noon.format("05"))
     walk.run("portfolio control envelopes desk", noon.format("06"))
-    walk.run("portfolio control release desk --by bob --reason 'broker is back'", noon.format("50"))
+    walk.run(f"portfolio control release desk {who} 'broker is back'", noon.format("50"))
     found["orders"] = walk.told()
 
 

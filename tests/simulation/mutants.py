@@ -35,8 +35,8 @@ MUTANTS = (
     Mutant(
         "reserved risk is not counted",
         "control/reduce.py",
-        "intent.correlation_bucket), remaining, exposure)",
-        "intent.correlation_bucket), 0, exposure)",
+        "*labels), remaining, exposure)",
+        "*labels), 0, exposure)",
     ),
     Mutant(
         "expiry is ignored",
@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant("closing keeps the reservation", "control/reduce.py", "after = _closed(after, key,", "after = after or _closed(after, key,"),
     Mutant(
         "flat keeps some risk",
-        "control/reduce.py",
+        "control/fills.py",
         "        return positions.delete(key), 0, 0",
         "        return positions.set(key, before._replace(quantity=0)), 0, 0",
     ),

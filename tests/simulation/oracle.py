@@ -9,18 +9,25 @@ from dataclasses import dataclass, field
 from portfolio_platform.control import events as kinds
 
 
+def day_of(at: int) -> int:
+    """The UTC day of a time; midnight belongs to the day that ends."""
+    return -(-at // 86_400_000_000_000) - 1
+
+
 @dataclass
 class Held:
     quantity: int
     risk: int
     template: str
     playbook: str
+    bucket: str = ""
 
 
 @dataclass
 class Kept:
     strategy: str
     symbol: str
+    side: str
     template: str
     playbook: str
     bucket: str
@@ -41,6 +48,7 @@ class Oracle:
     buckets: dict = field(default_factory=dict)
     since: int = 0
     stated_at: int = 0
+    openings: list = field(default_factory=list)  # [day, strategy and symbol, whether a position came of it]
 
     def saw(self, event) -> None:
         if isinstance(event, kinds.PortfolioOpened):
@@ -50,9 +58,9 @@ class Oracle:
         elif isinstance(event, kinds.AllocationDecided):
             self._granted(event)
         elif isinstance(event, kinds.FillRecorded):
-            self._filled(event.fill)
+            self._filled(event)
         elif isinstance(event, kinds.ReservationEnded):
-            self.kept.pop(event.intent_id, None)
+            self._ended(event)
         elif isinstance(event, kinds.FactsStated):
             self._stated(event)
 
@@ -60,42 +68,82 @@ class Oracle:
         intent, granted = event.intent, event.decision.approved_risk
         if not granted:
             return
-        already = min(granted, self.early.pop(intent.intent_id, (0, 0))[0])
+        key = (intent.strategy, intent.symbol)
+        already = min(granted, self.early.pop((intent.intent_id, *key, intent.side), (0, 0))[0])
+        if not self._taken(key):
+            self.openings.append([day_of(event.decision.at), key, False])
         self.kept[intent.intent_id] = Kept(
             intent.strategy,
             intent.symbol,
-            intent.template,
-            intent.playbook,
-            intent.correlation_bucket,
+            intent.side,
+            *self.joined(*key, intent.side, intent.template, intent.playbook, intent.correlation_bucket),
             granted,
             granted - already,
             event.decision.expires_at,
         )
 
-    def _risk_of(self, fill) -> int:
-        if fill.risk is not None:
-            return fill.risk
-        kept = self.kept.get(fill.intent_id)
-        return kept.left if kept is not None and kept.left > 0 else fill.exposure
+    def joined(self, strategy, symbol, side, template, playbook, bucket) -> tuple:
+        """Where new risk lands: in the trade that is open on that side, by its labels, else under its own."""
+        held = self.held.get((strategy, symbol))
+        if held is not None and (held.quantity < 0) == (side == "short"):
+            return held.template or template, held.playbook or playbook, held.bucket or bucket
+        return template, playbook, bucket
 
-    def _filled(self, fill) -> None:
-        risk = self._risk_of(fill)
+    def opened_on(self, day: int) -> int:
+        return sum(one[0] == day for one in self.openings)
+
+    def _taken(self, key) -> bool:
+        return key in self.held or any((one.strategy, one.symbol) == key for one in self.kept.values())
+
+    def _ended(self, event) -> None:
+        kept = self.kept.pop(event.intent_id, None)
+        if kept is not None and kept.left == kept.granted and not self._taken((kept.strategy, kept.symbol)):
+            waiting = [one for one in self.openings if one[1] == (kept.strategy, kept.symbol) and not one[2]]
+            for one in waiting:
+                self.openings.remove(one)
+
+    def _behind(self, fill):
+        kept = self.kept.get(fill.intent_id)
+        if kept is None or kept.symbol != fill.symbol or kept.strategy != fill.strategy:
+            return None
+        return kept if (kept.side == "long" and fill.quantity > 0) or (kept.side == "short" and fill.quantity < 0) else None
+
+    def _filled(self, event) -> None:
+        fill, kept = event.fill, self._behind(event.fill)
+        risk = fill.risk
+        if risk is None:
+            risk = kept.left if kept is not None and kept.left > 0 else fill.exposure
+        if kept is not None:
+            fill = fill._replace(template=kept.template or fill.template, playbook=kept.playbook or fill.playbook)
         self.fills.append((fill, risk))
         key = (fill.strategy, fill.symbol)
         was = self.held.get(key)
         opened = self._move(fill, risk)
+        if kept is not None and key in self.held:
+            self.held[key].bucket = self.held[key].bucket or kept.bucket
+        if was is None and key in self.held:
+            self._opened(key, event)
         if opened:
-            kept = self.kept.get(fill.intent_id)
             if kept is not None:
                 kept.left = max(0, kept.left - opened)
-            elif fill.intent_id and fill.at >= self.since:
-                self.early[fill.intent_id] = (self.early.get(fill.intent_id, (0, 0))[0] + opened, fill.at)
+            elif fill.intent_id and fill.at >= self.since and fill.intent_id not in self.kept:
+                sent = (fill.intent_id, *key, "long" if fill.quantity > 0 else "short")
+                self.early[sent] = (self.early.get(sent, (0, 0))[0] + opened, fill.at)
         now = self.held.get(key)
         if was is not None and (now is None or (now.quantity > 0) != (was.quantity > 0)):
             flipped = now is not None
             for name, kept in list(self.kept.items()):
                 if (kept.strategy, kept.symbol) == key and kept.left < kept.granted and not (flipped and name == fill.intent_id):
                     del self.kept[name]
+
+    def _opened(self, key, event) -> None:
+        """A position came to be: the decision that was counted for it stands, or else it is counted on the day of the fill."""
+        for one in self.openings:
+            if one[1] == key and not one[2]:
+                one[2] = True
+                return
+        if event.fill.at >= self.since and day_of(event.fill.at) == day_of(event.at):
+            self.openings.append([day_of(event.at), key, True])
 
     def _move(self, fill, risk) -> int:
         """Change the position; return the risk of what the fill opened."""
@@ -106,14 +154,14 @@ class Oracle:
             return risk
         after = now.quantity + fill.quantity
         if (now.quantity < 0) == (fill.quantity < 0):
-            self.held[key] = Held(after, now.risk + risk, now.template, now.playbook)
+            self.held[key] = Held(after, now.risk + risk, now.template or fill.template, now.playbook or fill.playbook, now.bucket)
             return risk
         closed = min(abs(now.quantity), abs(fill.quantity))
         if after == 0:
             del self.held[key]
             return 0
         if closed < abs(now.quantity):
-            self.held[key] = Held(after, now.risk - now.risk * closed // abs(now.quantity), now.template, now.playbook)
+            self.held[key] = Held(after, now.risk - now.risk * closed // abs(now.quantity), now.template, now.playbook, now.bucket)
             return 0
         rest = risk * (abs(fill.quantity) - closed) // abs(fill.quantity)
         self.held[key] = Held(after, rest, fill.template, fill.playbook)
@@ -125,11 +173,14 @@ class Oracle:
         self.stated_at = event.facts.at
         week = 7 * 86_400_000_000_000  # how long a decision is waited for
         self.early = {name: one for name, one in self.early.items() if one[1] > event.facts.at - week}
+        before = self.held
         self.held = {(one.strategy, one.symbol): Held(one.quantity, one.risk, one.template, one.playbook) for one in event.positions}
         self.buckets = dict(event.buckets)
         self.fills = [(fill, risk) for fill, risk in self.fills if fill.at > event.facts.at]
         for fill, risk in self.fills:
             self._move(fill, risk)
+        for key, one in self.held.items():
+            one.bucket = before[key].bucket if key in before else ""
 
     @property
     def active(self) -> int:
@@ -143,7 +194,7 @@ class Oracle:
         """Risk of one group, counted anew over everything that is held or kept."""
         total = 0
         for (_, symbol), one in self.held.items():
-            total += one.risk if self._belongs(rule, scope, symbol, one.template, one.playbook, "") else 0
+            total += one.risk if self._belongs(rule, scope, symbol, one.template, one.playbook, one.bucket) else 0
         for one in self.kept.values():
             total += one.left if self._belongs(rule, scope, one.symbol, one.template, one.playbook, one.bucket) else 0
         return total
@@ -151,7 +202,7 @@ class Oracle:
     def named(self) -> set:
         """The groups that anything held or kept belongs to."""
         found = {("heat", "")} if self.held or self.kept else set()
-        everything = [(symbol, one.template, one.playbook, "") for (_, symbol), one in self.held.items()]
+        everything = [(symbol, one.template, one.playbook, one.bucket) for (_, symbol), one in self.held.items()]
         everything += [(one.symbol, one.template, one.playbook, one.bucket) for one in self.kept.values()]
         for symbol, template, playbook, bucket in everything:
             instrument = self.groups[symbol]

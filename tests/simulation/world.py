@@ -94,7 +94,8 @@ class World:
         notional: int | None = 10**6,
     ) -> Any:
         """A strategy asks; asking again with the same content has to get the same answer."""
-        intent = PortfolioIntent(name, "p", strategy, symbol, side, risk, self.now, notional, template, template)
+        bucket = "z" if template == "b" else ""
+        intent = PortfolioIntent(name, "p", strategy, symbol, side, risk, self.now, notional, template, template, "", bucket)
         return self._ask(self.asked[name][0] if name in self.asked and risk % 3 else intent)
 
     def _ask(self, intent: PortfolioIntent) -> Any:
@@ -213,6 +214,7 @@ class World:
         self._require(state.active_risk == oracle.active, f"active risk {state.active_risk} is not {oracle.active}")
         self._require(state.reserved_risk == oracle.reserved, f"reserved risk {state.reserved_risk} is not {oracle.reserved}")
         self._require(len(state.holders) == oracle.places, f"{len(state.holders)} places are not {oracle.places}")
+        self._require(state.opened == oracle.opened_on(state.day), f"{state.opened} opened are not {oracle.opened_on(state.day)}")
         self._require(all(one.remaining >= 0 for one in state.reservations.values()), "a reservation is negative")
         self._require(all(one.risk >= 0 for one in state.positions.values()), "a position's risk is negative")
         for key in oracle.named() | set(state.used):
@@ -245,7 +247,10 @@ class World:
         self._require(decision.at - terms.facts.at <= terms.limits.facts_age, "it was granted on facts that are too old")
 
     def _groups(self, intent: PortfolioIntent) -> list[tuple[str, str]]:
-        return list(self.state.groups(intent.symbol, intent.template, intent.playbook, intent.correlation_bucket))
+        labels = self.oracle.joined(
+            intent.strategy, intent.symbol, intent.side, intent.template, intent.playbook, intent.correlation_bucket
+        )
+        return list(self.state.groups(intent.symbol, *labels))
 
     def finish(self) -> str:
         """Replay the kept bytes from nothing; return a digest of everything that they say."""

@@ -87,8 +87,7 @@ def utilised_on(found: _Day, limits: Limits, instruments: "Map[str, Instrument]"
         positions=Map(held),
         reservations=Map(stands.reservations),
     )
-    opened = found.opened if stands.opened is None else stands.opened
-    return utilised(state.terms, *summed_up(state, opened, stands.waiting))
+    return utilised(state.terms, *summed_up(state, found.opened, stands.waiting))
 
 
 def openings(home: Home, days: Mapping[str, Sequence[date]], first: date, until: date) -> Counter[tuple[date, str]]:

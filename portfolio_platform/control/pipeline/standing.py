@@ -1,4 +1,4 @@
-"""What stood at the end of past days as the log has it: reservations, orders, and how many positions had been opened."""
+"""What stood at the end of past days as the log has it: reservations and orders."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from portfolio_platform.book import schema
 from portfolio_platform.book.control import ENDED, FILLED
-from portfolio_platform.control.events import DECIDED, NAMES, AllocationDecided, OrderEnded, OrderGiven, stream_of
+from portfolio_platform.control.events import DECIDED, NAMES, OrderEnded, OrderGiven, stream_of
 from portfolio_platform.control.log import events_after
 from portfolio_platform.control.reduce import apply
 from portfolio_platform.control.state import ControlState, Reservation
@@ -27,14 +27,11 @@ class Standing:
     Attributes:
         reservations: what was granted by then, and not given up or over, by intent id.
         orders: those that were in force, by id.
-        opened: how many positions were opened on the day, as decisions counted them, without those of `waiting`; None before
-            the first grant.
         waiting: how many of the day's grants open a position and have nothing filled yet.
     """
 
     reservations: Mapping[str, Reservation] = field(default_factory=dict)
     orders: Mapping[str, Order] = field(default_factory=dict)
-    opened: int | None = None
     waiting: int = 0
 
 
@@ -51,26 +48,20 @@ def standing(connection: Connection, portfolio: str, ends: Sequence[int], until_
     if not len(ends) or connection.execute(query).scalar_one() is None:
         return [Standing()] * len(ends)
     events = (one for one in events_after(connection, portfolio, brief=True))
-    state, decided, found = ControlState(portfolio), False, []
+    state, found = ControlState(portfolio), []
     waiting = next(events, None)
     for end in ends:
         while waiting is not None and waiting.seq <= until_seq and waiting.event.at <= end:
-            decided = decided or (isinstance(waiting.event, AllocationDecided) and waiting.event.decision.approved_risk > 0)
             state = apply(state, waiting.event)
             waiting = next(events, None)
-        found.append(_at(state, end, decided))
+        found.append(_at(state, end))
     return found
 
 
-def _at(state: ControlState, end: int, decided: bool) -> Standing:
+def _at(state: ControlState, end: int) -> Standing:
     """Return what a state has that is not over at a time: an end on the clock is known before the event that notes it."""
     reservations = {name: one for name, one in state.reservations.items() if one.expires_at > end}
     orders = {name: order for name, order in state.terms.orders.items() if order.until > end}
-    if not decided:
-        return Standing(reservations, orders)
     today = day_number(end)
-    unfilled = [one for one in state.reservations.values() if one.opens and one.day == today and one.remaining == one.granted]
-    waiting = sum(one.expires_at > end for one in unfilled)
-    # one that is over by then is counted until its end is noted, which may be later
-    opened = state.opened - len(unfilled) if state.day == today else 0
-    return Standing(reservations, orders, max(0, opened), waiting)
+    waiting = sum(one.opens and one.day == today and one.remaining == one.granted for one in reservations.values())
+    return Standing(reservations, orders, waiting)

@@ -130,7 +130,7 @@ LIMIT_UTILISATION = Table(
         number("cap", "the limit as a fraction of equity; null for a count, and where equity is not positive", SHARE),
         number("limit", "the limit in force; of a count in positions, as all that is used of it", BASE),
         number("equity", "what the cap is a fraction of", BASE),
-        number("active", "what open positions use; of new_positions those that were opened on the day", BASE),
+        number("active", "what open positions use; of new_positions those that fills opened on the day", BASE),
         number("reserved", "what is granted and not filled by the day's end", BASE),
         number("used", "active and reserved", BASE),
         number("headroom", "limit less used, at least 0", BASE),
