@@ -8,8 +8,10 @@ import warnings
 
 import dagster as dg
 
-# Dagster's half million objects live as long as the process: no later collection need look at them again
+# Dagster's half million objects live as long as the process: no later collection need look at them again; nor is it worth a
+# look at all others each time that a few hundred have been made, which is a tenth of a daily run
 gc.freeze()
+gc.set_threshold(20_000, 20, 50)
 
 from assets import checks, control, diagnostics, ledger, monitor, reflections, signals
 from portfolio_platform.home import Home

@@ -22,16 +22,21 @@ class Cycled:
     @property
     def sentence(self) -> str:
         """Say what the cycle did, for a person."""
-        told = {
-            "fills": sum(one.fills for one in self.done.fed.portfolios),
-            "sessions": sum(one.sessions for one in self.done.fed.portfolios),
-            "recommendations applied": len(self.done.carried.applied),
-            "orders ended": len(self.done.carried.ended),
-            "decisions": self.copied.decisions,
-            "envelopes": self.copied.envelopes,
-        }
-        said = [f"{count:,} {what}" for what, count in told.items() if count]
-        return f"{', '.join(said) or 'nothing new'}; {len(self.done.fed.portfolios)} portfolios under control"
+        fed = self.done.fed.portfolios
+        told = (
+            (sum(one.fills for one in fed), "fill", ""),
+            (sum(one.sessions for one in fed), "session", ""),
+            (len(self.done.carried.applied), "recommendation", " applied"),
+            (len(self.done.carried.ended), "order", " ended"),
+            (self.copied.decisions, "decision", ""),
+            (self.copied.envelopes, "envelope", ""),
+        )
+        said = [_counted(count, what) + rest for count, what, rest in told if count]
+        return f"{', '.join(said) or 'nothing new'}; {_counted(len(fed), 'portfolio')} under control"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def policy_cycle(home: Home, *, plane: ControlPlane | None = None, report: Report = lambda text: None) -> Cycled:

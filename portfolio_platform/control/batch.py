@@ -135,9 +135,7 @@ class Batch:
             known: the keys of facts that the log has. The newest session may return to what it was once before: that is news.
         """
         if one.facts.at > self.now + DAY:
-            raise WrongUse(
-                f"session {one.facts.day} ends later than a day after the clock's time; nothing after it could be stated any more"
-            )
+            raise WrongUse(f"session {one.facts.day} lies ahead of the clock; put its day right, for no earlier one would count after it")
         now, key = self.state.terms.facts, facts_key(self.state.portfolio, one.facts.day, content)
         if (now.day, now.content) == (one.facts.day, content):
             return False

@@ -17,10 +17,15 @@ from portfolio_platform.version import __version__
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SHORTEST_TOKEN = 32
 LARGEST_BATCH = 1_000
 LARGEST_BODY = 4 * 2**20
+
+DESCRIPTION = "/openapi.json"
+"""The one path that wants no token."""
+TOO_LARGE = f"at most {LARGEST_BODY} bytes, and a length that is a number"
 
 Number = str | int | float | None
 
@@ -77,50 +82,91 @@ def local_host(host: str) -> str:
     return host
 
 
+class Door:
+    """Stands before the application: without the token, or with a body too large, nothing of a request is read or parsed."""
+
+    def __init__(self, app: "ASGIApp", token: str) -> None:
+        """Guard an application."""
+        self._app, self._token = app, token.encode()
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Answer 401 or 413, or let a request in; a body that grows beyond what it said, or said nothing, is cut off."""
+        from fastapi import HTTPException
+        from fastapi.responses import JSONResponse
+        from starlette.datastructures import Headers
+
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        known = scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
+        length = headers.get("content-length", "0")
+        if not known and scope["path"] != DESCRIPTION:
+            refused = JSONResponse({"detail": "a bearer token is required"}, 401, {"WWW-Authenticate": "Bearer"})
+            await refused(scope, receive, send)
+            return
+        if not (length.isascii() and length.isdigit()) or len(length) > 18 or int(length) > LARGEST_BODY:
+            await JSONResponse({"detail": TOO_LARGE}, 413)(scope, receive, send)
+            return
+        read = 0
+
+        async def counted() -> "Message":
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > LARGEST_BODY:
+                raise HTTPException(413, TOO_LARGE)
+            return message
+
+        await self._app(scope, counted, send)
+
+
 def create_app(plane: ControlPlane, token: str) -> "FastAPI":
     """Return the application; every call but the description needs ``Authorization: Bearer <token>``.
 
     Raises:
         WrongUse: the token is too short to be one.
     """
-    from fastapi import Body, Depends, FastAPI, HTTPException, Request
+    from fastapi import Body, Depends, FastAPI, Request
+    from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
-    from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+    from fastapi.security import HTTPBearer
 
     if len(token) < SHORTEST_TOKEN:
         raise WrongUse(
             f"the token has {len(token)} characters; at least {SHORTEST_TOKEN} are asked for: `portfolio control token` makes one"
         )
     app = FastAPI(title="portfolio control plane", version=__version__, description=__doc__, docs_url=None, redoc_url=None)
-    bearer = HTTPBearer(auto_error=False)
-
-    def authorised(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
-        if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
-            raise HTTPException(401, "a bearer token is required", {"WWW-Authenticate": "Bearer"})
-        if int(request.headers.get("content-length") or 0) > LARGEST_BODY:
-            raise HTTPException(413, f"at most {LARGEST_BODY} bytes")
+    app.add_middleware(Door, token=token)
 
     def problem(_request: Request, error: Exception) -> JSONResponse:
         status = 503 if isinstance(error, StoreProblem) else 422
         return JSONResponse({"detail": str(error), "kind": type(error).__name__}, status)
 
+    def misread(_request: Request, error: Exception) -> JSONResponse:
+        """Say what is wrong and where, without what was sent: it may be anything, and not everything can be sent back."""
+        faults = error.errors() if isinstance(error, RequestValidationError) else []
+        told = [{"loc": [_plain(part) for part in one["loc"]], "msg": one["msg"], "type": one["type"]} for one in faults[:20]]
+        return JSONResponse({"detail": told}, 422)
+
     app.add_exception_handler(PortfolioError, problem)
-    guarded = [Depends(authorised)]
+    app.add_exception_handler(RequestValidationError, misread)
+    guarded = [Depends(HTTPBearer(auto_error=False))]  # for the description; the door has looked already
 
     @app.post("/v1/portfolios/{portfolio}/intents", dependencies=guarded, summary="request_allocation")
     def request_allocation(portfolio: str, intents: Annotated[list[IntentIn], Body(max_length=LARGEST_BATCH)]) -> list[dict[str, Any]]:
         """Answer intents in their order, all of them durably or none."""
-        given = [one.model_dump(exclude_none=True) for one in intents]
-        answers = plane.request_allocations([{**one, "portfolio": portfolio} for one in given], portfolio)
+        answers = plane.request_allocations([{**_sent(one), "portfolio": portfolio} for one in intents], portfolio)
         digits = plane.get_portfolio_state(portfolio).digits
         return [views.answer_view(one, digits) for one in answers]
 
     @app.post("/v1/portfolios/{portfolio}/fills", dependencies=guarded, summary="on_fill")
     def fills(portfolio: str, fills: Annotated[list[FillIn], Body(max_length=LARGEST_BATCH)]) -> dict[str, int]:
         """Record fills in their order, all of them or none; say how many were new."""
-        return {"recorded": plane.on_fills([one.model_dump(exclude_none=True) for one in fills], portfolio)}
+        return {"recorded": plane.on_fills([_sent(one) for one in fills], portfolio)}
 
-    @app.delete("/v1/portfolios/{portfolio}/reservations/{intent_id}", dependencies=guarded, summary="cancel")
+    @app.delete("/v1/portfolios/{portfolio}/reservations/{intent_id:path}", dependencies=guarded, summary="cancel")
     def cancel(portfolio: str, intent_id: str, by: str, reason: str) -> dict[str, bool]:
         """Give up what is left of a reservation."""
         return {"cancelled": plane.cancel(portfolio, intent_id, by=by, reason=reason)}
@@ -134,9 +180,19 @@ def create_app(plane: ControlPlane, token: str) -> "FastAPI":
     def envelopes(portfolio: str, symbol: str = "") -> list[dict[str, Any]]:
         """Return the newest envelope of every active symbol, or of one."""
         found = plane.get_portfolio_state(portfolio)
-        return [views.envelope_view(one, found.digits) for name, one in sorted(found.issued.items()) if symbol in ("", name)]
+        told = [one for _, one in sorted(found.issued.items()) if one.terms_version == found.terms.version]
+        return [views.envelope_view(one, found.digits) for one in told if symbol in ("", one.symbol)]
 
     return app
+
+
+def _plain(part: str | int) -> str | int:
+    return part if isinstance(part, int) else ascii(part)[1:-1]
+
+
+def _sent(one: BaseModel) -> dict[str, Any]:
+    """Return the fields that a client sent, unknown ones too, as they came; a field that is null was not sent."""
+    return {name: value for name, value in one if value is not None}
 
 
 def serve(plane: ControlPlane, token: str, host: str = "127.0.0.1", port: int = 8350) -> None:

@@ -9,8 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from portfolio_platform.control.model import PortfolioIntent
-from portfolio_platform.control.money import minor, quantity_units
+from portfolio_platform.control.model import SET_ASIDE, PortfolioIntent
+from portfolio_platform.control.money import QUANTITY_PLACES, minor, quantity_units, shown
 from portfolio_platform.control.state import Fill
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.errors import WrongUse
@@ -20,8 +20,16 @@ REQUIRED = ("intent_id", "symbol", "side", "ts")
 KNOWN = frozenset((*TEXTS, "requested_risk", "requested_notional", "ts"))
 LARGEST_AMOUNT = 10**15
 """The largest amount of a currency that is taken seriously: its minor units fit 64 bits."""
+LARGEST_RISK = LARGEST_AMOUNT
+"""The largest risk and exposure of a fill, in minor units, to either side of it."""
 LONGEST = 200
 """How long a name may be."""
+LONGEST_FAULT = 2_000
+"""How much is said of what is wrong with an intent."""
+FIRST, LAST = 10**17, 2**62
+"""Between which times are taken seriously, nanoseconds UTC: 1973 and 2116. What is below was counted in other units."""
+NEEDED_TO_REDUCE = ("portfolio", "symbol")
+"""The fields without which an intent to reduce cannot be answered; whatever else is wrong with one is set aside, and said."""
 
 
 def read_intent(given: Mapping[str, Any] | PortfolioIntent, portfolio: str, digits: int) -> PortfolioIntent:
@@ -37,8 +45,8 @@ def read_intent(given: Mapping[str, Any] | PortfolioIntent, portfolio: str, digi
         The intent; what was wrong with it is in its `fault`, and its identity is kept as far as it can be read.
     """
     if isinstance(given, PortfolioIntent):
-        return given
-    faults = [f"{name}: is no field of an intent" for name in sorted(map(str, set(given) - KNOWN))]
+        return given if _is_sound(given) else _made_sound(given)
+    faults = [f"{name}: is no field of an intent" for name in sorted(map(shown, set(given) - KNOWN))]
     texts = {name: _text(given.get(name), name, faults) for name in TEXTS}
     texts["portfolio"] = texts["portfolio"] or portfolio
     faults += [f"{name}: is missing" for name in REQUIRED if given.get(name) in (None, "")]
@@ -47,7 +55,7 @@ def read_intent(given: Mapping[str, Any] | PortfolioIntent, portfolio: str, digi
     risk = 0 if flat and given.get("requested_risk") is None else _money(given.get("requested_risk"), "requested_risk", digits, faults)
     notional = given.get("requested_notional")
     exposure = None if notional is None else _money(notional, "requested_notional", digits, faults)
-    identity = texts["intent_id"] or "unnamed:" + hashlib.sha256(repr(sorted(given.items(), key=str)).encode()).hexdigest()[:32]
+    identity = texts["intent_id"] or _identity(given)
     return PortfolioIntent(
         intent_id=identity,
         portfolio=texts["portfolio"],
@@ -61,17 +69,69 @@ def read_intent(given: Mapping[str, Any] | PortfolioIntent, portfolio: str, digi
         playbook=texts["playbook"],
         regime=texts["regime"],
         correlation_bucket=texts["correlation_bucket"],
-        fault="; ".join(faults),
+        fault=_fault(faults, flat),
     )
 
 
-def read_fill(given: Mapping[str, Any] | Fill, digits: int) -> Fill:
+def _fault(faults: list[str], flat: bool) -> str:
+    """Return what is wrong with an intent, in one text."""
+    text = "; ".join(faults)[:LONGEST_FAULT]
+    aside = flat and text and not any(one.startswith(NEEDED_TO_REDUCE) for one in faults)
+    return SET_ASIDE + text if aside else text
+
+
+def _identity(given: Mapping[str, Any]) -> str:
+    """Return the id of an intent that has none: by its content."""
+    said = sorted(f"{shown(name)}={_whole(value)}" for name, value in given.items())
+    return "unnamed:" + hashlib.sha256("\n".join(said).encode()).hexdigest()[:32]
+
+
+def _whole(value: Any) -> str:
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):
+        return shown(value)
+
+
+def _is_sound(intent: PortfolioIntent) -> bool:
+    """Say whether an intent that was made in Python holds what its type says, so that it can be decided and recorded."""
+    texts = (intent[0], intent[1], intent[2], intent[3], intent[4], intent[8], intent[9], intent[10], intent[11])
+    numbers = (intent.requested_risk, intent.ts, 0 if intent.requested_notional is None else intent.requested_notional)
+    return (
+        all(type(one) is str and len(one) <= LONGEST and one.isprintable() for one in texts)
+        and all(type(one) is int and -LAST < one < LAST for one in numbers)
+        and type(intent.fault) is str
+        and intent.intent_id != ""
+    )
+
+
+def _made_sound(intent: PortfolioIntent) -> PortfolioIntent:
+    """Return an intent with what cannot be recorded taken out, and named in its fault."""
+    given = intent._asdict()
+    faults = [intent.fault] if isinstance(intent.fault, str) and intent.fault else []
+    for name in TEXTS:
+        given[name] = _text(given[name], name, faults)
+    for name in ("requested_risk", "ts", "requested_notional"):
+        value = given[name]
+        if value is None and name == "requested_notional":
+            continue
+        if type(value) is not int or not -LAST < value < LAST:
+            faults.append(f"{name}: {shown(value)} is no whole number of 62 bits")
+            given[name] = 0
+    if not given["intent_id"]:
+        faults.append("intent_id: is missing")
+        given["intent_id"] = _identity(intent._asdict())
+    return PortfolioIntent(**{**given, "fault": _fault(faults, given["side"] == "flat")})
+
+
+def read_fill(given: Mapping[str, Any] | Fill, digits: int, latest: int = LAST) -> Fill:
     """Return the fill behind what a strategy reports.
 
     Args:
         given: ``execution_id, ts, strategy, symbol, side`` (buy or sell), ``quantity, price``; and, where known, ``stop_price``,
             ``multiplier``, ``intent_id``, ``template``, ``playbook``.
         digits: minor units of the currency.
+        latest: a time after it is a mistake, nanoseconds UTC.
 
     Raises:
         WrongUse: a field is missing or wrong: a fill is a fact, so it has to be put right, not refused.
@@ -89,19 +149,23 @@ def read_fill(given: Mapping[str, Any] | Fill, digits: int) -> Fill:
     if texts["side"] not in ("buy", "sell"):
         faults.append(f"side: {texts['side']!r} is neither buy nor sell")
     ts = _time(given.get("ts"), faults)
+    if ts > latest:
+        faults.append(f"ts: {shown(given.get('ts'))} lies in the future")
     numbers: dict[str, Decimal | None] = {}
     for name in ("quantity", "price", "stop_price", "multiplier"):
         numbers[name] = _decimal(given.get(name), name, faults)
-    quantity, price = numbers["quantity"] or Decimal(0), numbers["price"] or Decimal(0)
-    if quantity <= 0 and not faults:
-        faults.append(f"quantity: {quantity} is not above 0; the side says which way")
-    if quantity * price * (numbers["multiplier"] or Decimal(1)) > LARGEST_AMOUNT:
+    quantity, price, stop = numbers["quantity"] or Decimal(0), numbers["price"] or Decimal(0), numbers["stop_price"]
+    multiplier = Decimal(1) if numbers["multiplier"] is None else numbers["multiplier"]
+    if not faults and (quantity <= 0 or not quantity_units(quantity)):
+        faults.append(f"quantity: {quantity} is not above 0 in units of 1e-{QUANTITY_PLACES}; the side says which way")
+    if multiplier <= 0:
+        faults.append(f"multiplier: {multiplier} is not above 0")
+    if not faults and quantity * multiplier * max(abs(price), abs(stop or price)) * 10**digits > LARGEST_RISK:
         faults.append(f"quantity: {quantity} at {price} is absurd")
     if faults:
-        raise WrongUse(f"fill {texts['execution_id'] or '(unnamed)'}: {'; '.join(faults)}")
+        raise WrongUse(f"fill {texts['execution_id'] or '(unnamed)'}: {'; '.join(faults)[:LONGEST_FAULT]}")
     sign = 1 if texts["side"] == "buy" else -1
-    each = quantity * (numbers["multiplier"] or Decimal(1))
-    stop = numbers["stop_price"]
+    each = quantity * multiplier
     risk = None if stop is None else minor(max(Decimal(0), sign * (price - stop)) * each, digits)
     return Fill(
         execution_id=texts["execution_id"],
@@ -121,10 +185,10 @@ def _text(value: Any, name: str, faults: list[str]) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        faults.append(f"{name}: {_short(value)} is no text")
+        faults.append(f"{name}: {shown(value)} is no text")
         return ""
     if len(value) > LONGEST or not value.isprintable():
-        faults.append(f"{name}: {_short(value)} is not printable text of at most {LONGEST} characters")
+        faults.append(f"{name}: {shown(value)} is not printable text of at most {LONGEST} characters")
         return ""
     return value
 
@@ -134,19 +198,23 @@ def _time(value: Any, faults: list[str]) -> int:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            faults.append(f"ts: {_short(value)} is no ISO time")
+            faults.append(f"ts: {shown(value)} is no ISO time")
             return 0
     if isinstance(value, datetime):
         if value.tzinfo is None:
             faults.append(f"ts: {value.isoformat()} has no time zone")
             return 0
-        return nanoseconds(value)
+        try:
+            value = nanoseconds(value)
+        except OverflowError:  # its first or last day, in another time zone
+            faults.append(f"ts: {value.isoformat()} is beyond any time")
+            return 0
     if isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) < 2**62:
+        if FIRST <= value < LAST:
             return value
-        faults.append(f"ts: {_short(value)} is beyond any time")
+        faults.append(f"ts: {shown(value)} is no time in nanoseconds UTC, or beyond any that is meant")
     elif value is not None:
-        faults.append(f"ts: {_short(value)} is no time")
+        faults.append(f"ts: {shown(value)} is no time")
     return 0
 
 
@@ -171,11 +239,6 @@ def _money(value: Any, name: str, digits: int, faults: list[str]) -> int:
         faults.append(f"{name}: {error}")
         return 0
     if abs(amount) > LARGEST_AMOUNT * 10**digits:
-        faults.append(f"{name}: {_short(value)} is absurd")
+        faults.append(f"{name}: {shown(value)} is absurd")
         return 0
     return amount
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -28,6 +28,12 @@ def events_after(connection: Connection, portfolio: str, version: int = 0, *, br
             yield Placed(seq, at, decode(name, orjson.loads(content)["data"], brief=brief))
 
 
+def hash_of(connection: Connection, portfolio: str, version: int) -> str:
+    """Return the hash of an event of a portfolio's stream by its version; empty where there is none."""
+    query = select(_LOG.hash).where(_LOG.stream == stream_of(portfolio), _LOG.version == version)
+    return connection.execute(query).scalar_one_or_none() or ""
+
+
 def newest_first(connection: Connection, portfolio: str) -> Iterator[Placed]:
     """Yield the events of a portfolio's stream from its end back, decisions without headrooms; rows are fetched as needed."""
     query = select(_LOG.seq, _LOG.version, _LOG.type, _LOG.content).where(_LOG.stream == stream_of(portfolio))

@@ -4,6 +4,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 _EXACT = Context(prec=60)
 QUANTITY_PLACES = 18
+SHOWN = 60
+"""How many characters of a wrong value a message has."""
 NO_CENTS = frozenset({"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"})
 THREE_PLACES = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
@@ -36,13 +38,22 @@ def major(amount: int, digits: int) -> Decimal:
     return Decimal(amount).scaleb(-digits, _EXACT)
 
 
+def shown(value: object) -> str:
+    """Return what a value looks like, for a message: shortened, printable, whatever it is."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # thousands of digits, or of lists in lists
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
 def _scaled(value: Decimal | int | str | float, places: int) -> int:
     try:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     except (InvalidOperation, TypeError, ValueError) as error:
-        raise ValueError(f"{value!r} is no number") from error
+        raise ValueError(f"{shown(value)} is no number") from error
     if not number.is_finite():
-        raise ValueError(f"{value!r} is not finite")
+        raise ValueError(f"{shown(value)} is not finite")
     if number.adjusted() > 30:
-        raise ValueError(f"{value!r} is absurd")
+        raise ValueError(f"{shown(value)} is absurd")
     return int(number.scaleb(places, _EXACT).quantize(Decimal(1), ROUND_HALF_EVEN, _EXACT))

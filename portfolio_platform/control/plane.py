@@ -19,7 +19,7 @@ from portfolio_platform.book.store import Book
 from portfolio_platform.canonical import canonical_bytes
 from portfolio_platform.clock import Clock
 from portfolio_platform.control import log
-from portfolio_platform.control.batch import Batch, Known, facts_key, keys_of, policy_changed
+from portfolio_platform.control.batch import DAY, Batch, Known, facts_key, keys_of, policy_changed
 from portfolio_platform.control.events import (
     AllocationDecided,
     FactsStated,
@@ -40,7 +40,7 @@ from portfolio_platform.control.model import Answer, Envelope, PortfolioIntent
 from portfolio_platform.control.money import digits_of
 from portfolio_platform.control.reduce import apply
 from portfolio_platform.control.state import ControlState, Fill, Instrument
-from portfolio_platform.control.terms import Limits, Order
+from portfolio_platform.control.terms import Limits, Order, fault_of
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.errors import WrongUse
 
@@ -55,6 +55,7 @@ class ControlPlane:
         self._book = book
         self._clock = clock
         self._states: dict[str, ControlState] = {}
+        self._hashes: dict[str, str] = {}  # of the last event of each state
         self._turn = threading.RLock()
 
     def open_portfolio(
@@ -70,7 +71,7 @@ class ControlPlane:
             since: fills before it are history, nanoseconds UTC; the clock's time where None.
         """
         with self._working(portfolio) as (batch, _):
-            if not batch.state.version:
+            if not batch.state.terms.limits.policy_hash:  # somebody may have asked before, and is on record as refused
                 begun = batch.now if since is None else since
                 batch.put(PortfolioOpened(batch.now, begun, currency, digits_of(currency), live))
             elif batch.state.live != live:
@@ -121,7 +122,7 @@ class ControlPlane:
     def on_fills(self, fills: Sequence[Fill | Mapping[str, Any]], portfolio: str) -> int:
         """Record fills in their order, in one transaction; return how many were new."""
         with self._working(portfolio) as (batch, connection):
-            read = [read_fill(one, batch.state.digits) for one in fills]
+            read = [read_fill(one, batch.state.digits, batch.now + DAY) for one in fills]
             known = _known(connection, portfolio, (), read)
             new = sum(batch.fill(one, known) for one in read)
             batch.tell()
@@ -167,34 +168,45 @@ class ControlPlane:
             new = tuple(sorted((name, one) for name, one in instruments.items() if batch.state.instruments.get(name) != one))
             if new:
                 batch.put(InstrumentsStated(batch.now, new))
-                batch.tell()
+                batch.tell(everybody=True)
             return bool(new)
 
     def cancel(self, portfolio: str, intent_id: str, *, by: str, reason: str) -> bool:
-        """Give up what is left of a reservation; say whether there was one."""
+        """Give up what is left of a reservation; say whether there was one.
+
+        Raises:
+            WrongUse: nobody says that it is, or why.
+        """
+        if not by or not reason:
+            raise WrongUse("giving a reservation up wants a name and a reason")
         with self._working(portfolio) as (batch, _):
-            if intent_id not in batch.state.reservations:
+            reservation = batch.state.reservations.get(intent_id)
+            if reservation is None:
                 return False
-            symbol = batch.state.reservations[intent_id].symbol
             batch.put(ReservationEnded(batch.now, intent_id, False, by, reason))
-            batch.tell(everybody=bool(symbol))
+            batch.touch(reservation.strategy, reservation.symbol)
+            batch.tell()
             return True
 
     def give_order(self, portfolio: str, orders: Sequence[Order]) -> list[Envelope]:
         """Change the terms until an end; return the envelopes that follow. An order whose id is known is given once.
 
         Raises:
-            WrongUse: an order has no name, no reason or no end ahead.
+            WrongUse: an order has no name, no reason or no end ahead, would change nothing, or has the id of another one.
         """
         with self._working(portfolio) as (batch, connection):
-            for order in orders:
-                if not order.by or not order.reason or order.until <= batch.now:
-                    raise WrongUse(f"order {order.order_id}: an order wants a name, a reason and an end ahead")
-            keys = {f"order/{stream_of(portfolio, order.order_id)}": order for order in orders}
-            known = by_keys(connection, list(keys))
-            for key, order in keys.items():
-                if key not in known:
-                    batch.put(OrderGiven(batch.now, order), key)
+            keys = [f"order/{stream_of(portfolio, order.order_id)}" for order in orders]
+            known = {key: log.stored_event(one) for key, one in by_keys(connection, keys).items()}
+            for order, key in zip(orders, keys, strict=True):
+                earlier = known.get(key)
+                if earlier is None:
+                    fault = fault_of(order, batch.now)
+                    if fault:
+                        raise WrongUse(f"order {order.order_id}: {fault}")
+                    known[key] = OrderGiven(batch.now, order)
+                    batch.put(known[key], key)
+                elif not isinstance(earlier, OrderGiven) or earlier.order != order:
+                    raise WrongUse(f"order {order.order_id}: this id is another order's; give it a new one")
             return batch.tell()
 
     def end_order(self, portfolio: str, order_id: str, *, by: str, reason: str) -> bool:
@@ -245,14 +257,21 @@ class ControlPlane:
                 state = self._caught_up(connection, portfolio)
                 batch = Batch(state, nanoseconds(self._clock.now()))
                 yield batch, connection
-                append(connection, batch.pending, recorded_at=self._clock.now())
+                stored = append(connection, batch.pending, recorded_at=self._clock.now())
             self._states[portfolio] = batch.state
+            for one in stored:
+                if one.stream == stream_of(portfolio):
+                    self._hashes[portfolio] = one.hash
 
     def _caught_up(self, connection: Connection, portfolio: str) -> ControlState:
-        state = self._states.get(portfolio) or ControlState(portfolio)
+        state = before = self._states.get(portfolio) or ControlState(portfolio)
+        if state.version and log.hash_of(connection, portfolio, state.version) != self._hashes.get(portfolio):
+            state = ControlState(portfolio)  # the book is another one than it was: restored, or made anew
         for one in log.events_after(connection, portfolio, state.version, brief=True):
             state = apply(state, one.event)
-        self._states[portfolio] = state
+        if state is not before:
+            self._hashes[portfolio] = log.hash_of(connection, portfolio, state.version)
+            self._states[portfolio] = state
         return state
 
 

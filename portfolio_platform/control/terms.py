@@ -117,10 +117,10 @@ class Order(NamedTuple):
         return name if name.startswith("recommendation:") else f"recommendation:{name}"
 
 
-def fault_of(order: Order) -> str:
-    """Say why an order would change nothing, or cannot be meant; empty where it can."""
-    if not order.by or not order.reason:
-        return "it wants a name, a reason and an end ahead"
+def fault_of(order: Order, now: int) -> str:
+    """Say why an order would change nothing from now on, or cannot be meant; empty where it can."""
+    if not order.by or not order.reason or order.until <= now:
+        return "an order wants a name, a reason and an end ahead"
     if order.kind == "flatten" or (order.kind == "mode" and order.mode in GRAVITY):
         return ""
     if order.kind == "mode":

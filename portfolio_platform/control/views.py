@@ -8,6 +8,7 @@ from portfolio_platform.control.model import MILLION, AllocationDecision, Answer
 from portfolio_platform.control.money import QUANTITY_PLACES, major
 from portfolio_platform.control.state import ControlState
 from portfolio_platform.control.utilisation import Sums, Utilised, utilised
+from portfolio_platform.days import day_number
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -164,7 +165,8 @@ def state_view(state: ControlState) -> dict[str, Any]:
 
 def limits_view(state: ControlState) -> list[dict[str, Any]]:
     """Return every limit in force with what is used of it: the portfolio's, and those of groups that hold anything."""
-    used = Sums(state.used, state.exposed, len(state.holders), state.opened)
+    opened = state.opened if day_number(state.now) == state.day else 0
+    used = Sums(state.used, state.exposed, len(state.holders), opened)
     return [_limit(one, None if one.basis == "count" else state.digits) for one in utilised(state.terms, used)]
 
 

@@ -86,7 +86,7 @@ MUTANTS = (
     ),
     Mutant("later fills are lost under new facts", "control/reduce.py", "if fill.at > event.facts.at:", "if False:"),
     Mutant(
-        "acknowledged before it is written", "control/plane.py", "append(connection, batch.pending, recorded_at=self._clock.now())", "pass"
+        "acknowledged before it is written", "control/plane.py", "append(connection, batch.pending, recorded_at=self._clock.now())", "()"
     ),
     Mutant(
         "half a batch is written",

@@ -121,5 +121,15 @@ def test_another_log_is_copied_anew(small: Home, plane: ControlPlane, tmp_path, 
     assert {row["decision"] for row in rows(again, derived.DECISION_HEADROOMS)} == {"decision:main:z"}
 
 
+def test_headrooms_that_were_dropped_are_copied_again(small: Home, plane: ControlPlane) -> None:
+    plane.request_allocation(wants(small, "a"), "main")
+    copy_log(small)
+    before = rows(small, derived.DECISION_HEADROOMS)
+    with small.lake.writing():
+        small.lake.drop(derived.DECISION_HEADROOMS)
+    copy_log(small)
+    assert rows(small, derived.DECISION_HEADROOMS) == before and len(rows(small, derived.ALLOCATION_DECISIONS)) == 1
+
+
 def test_a_home_without_control_has_no_such_rows(small: Home) -> None:
     assert copy_log(small) == Copied(0, 0) and rows(small, derived.ALLOCATION_DECISIONS) == []

@@ -1,0 +1,1 @@
+"""The two policy profiles that ship: one TOML file each."""
