@@ -155,7 +155,7 @@ def _carried_out(batch: Batch, wanted: Wanted, by: str, now: datetime) -> tuple[
             batch.put(OrderEnded(batch.now, one, False, by, wanted.reason))
         return ended, len(batch.tell())
     order = _order(wanted, state, by, now)
-    if fault := fault_of(order):
+    if fault := fault_of(order, batch.now):
         raise WrongUse(f"the order cannot be given: {fault}")
     batch.put(OrderGiven(batch.now, order), f"order/{stream_of(wanted.portfolio, order.order_id)}")
     return (order.order_id,), len(batch.tell())

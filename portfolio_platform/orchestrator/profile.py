@@ -9,13 +9,14 @@ import tomllib
 from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from portfolio_platform.canonical import canonical_bytes, content_hash
 from portfolio_platform.control.money import minor
 from portfolio_platform.errors import DataProblem, WrongUse
+from portfolio_platform.orchestrator.amounts import no_float, plain
 from portfolio_platform.policy.load import fault_texts
 
 FOLDER = Path(__file__).parent / "profiles"
@@ -24,22 +25,16 @@ PER_PERCENT = 10_000
 """Parts per million in one percent, or in one percentage point."""
 
 
-def _no_float(value: Any) -> Any:
-    if isinstance(value, float):
-        raise ValueError(f"{value!r} is a binary float; write it as a decimal text")
-    return value
-
-
 def _short(value: Decimal) -> Decimal:
     if not value.is_finite() or value != round(value, 4):
         raise ValueError(f"{value} has more than four decimals")
-    return Decimal(f"{value.normalize():f}")
+    return plain(value)
 
 
-Percent = Annotated[Decimal, BeforeValidator(_no_float), Field(ge=0, le=100), AfterValidator(_short)]
-Bps = Annotated[Decimal, BeforeValidator(_no_float), Field(ge=0, le=10_000), AfterValidator(_short)]
-Amount = Annotated[Decimal, BeforeValidator(_no_float), Field(ge=0, le=10**9), AfterValidator(_short)]
-Step = Annotated[Decimal, BeforeValidator(_no_float), Field(gt=0, le=1)]
+Percent = Annotated[Decimal, BeforeValidator(no_float), Field(ge=0, le=100), AfterValidator(_short)]
+Bps = Annotated[Decimal, BeforeValidator(no_float), Field(ge=0, le=10_000), AfterValidator(_short)]
+Amount = Annotated[Decimal, BeforeValidator(no_float), Field(ge=0, le=10**9), AfterValidator(_short)]
+Step = Annotated[Decimal, BeforeValidator(no_float), Field(gt=0, le=1), AfterValidator(plain)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 
 

@@ -140,7 +140,8 @@ def smooth(text: str, home: Home) -> str:
 def _instead(instead: str, found: re.Match[str]) -> str:
     """Return what stands in the place of a match; as wide as it in a table's row, so that the row's columns stay."""
     told = found.expand(instead)
-    row = found.string[found.string.rfind("\n", 0, found.start()) + 1 :].startswith("│")
+    line = found.string[found.string.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0]
+    row = line.startswith("│") and line.endswith("│")
     return told.ljust(len(found[0])) if row else told
 
 

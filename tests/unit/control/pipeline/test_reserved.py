@@ -77,10 +77,11 @@ def _move(plane: ControlPlane, chance: random.Random, now: datetime, number: int
     elif does < 0.85:  # in part, in whole, too much, before its decision, closing, flipping
         side = chance.choice(["buy", "buy", "sell"])
         stop = "90" if side == "buy" else "110"
-        filled = {"execution_id": f"e{number}", "symbol": symbol, "side": side, "quantity": chance.randrange(1, 400), "price": "100"}
-        plane.on_fill(
-            {**filled, "strategy": "s", "ts": now, "stop_price": stop, "intent_id": chance.choice([ids, f"i{number + 1}", ""])}, "p"
-        )
+        quantity, intent_id = chance.randrange(1, 400), chance.choice([ids, f"i{number + 1}", ""])
+        reserved = plane.get_portfolio_state("p").reservations.get(intent_id)
+        symbol = symbol if reserved is None else reserved.symbol
+        filled = {"execution_id": f"e{number}", "symbol": symbol, "side": side, "quantity": quantity, "price": "100"}
+        plane.on_fill({**filled, "strategy": "s", "ts": now, "stop_price": stop, "intent_id": intent_id}, "p")
     elif does < 0.95:
         plane.cancel("p", ids, by="s", reason="no more")
     else:
