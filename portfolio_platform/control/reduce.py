@@ -53,10 +53,9 @@ def remaining(before: ControlState, after: ControlState, event: Event) -> dict[s
         return {event.intent.intent_id: made.remaining} if made is not None and made.remaining != event.decision.approved_risk else {}
     if type(event) is not FillRecorded or before.reservations is after.reservations:
         return {}
-    # a fill adds none: where none is gone, it changed no other than its own
-    changed = (event.fill.intent_id,) if len(before.reservations) == len(after.reservations) else before.reservations
-    found = {}
-    for name in changed:
+    fill, found = event.fill, {}
+    # it changes its own, and where it closes those that were begun
+    for name in (fill.intent_id, *before.begun.get((fill.strategy, fill.symbol), ())):
         one, left = before.reservations.get(name), after.reservations.get(name)
         if one is not None and left is not one:
             found[name] = 0 if left is None else left.remaining
@@ -141,6 +140,7 @@ def _decided(state: ControlState, event: AllocationDecided) -> ControlState:
         next_expiry=soonest,
         early=state.early.delete(sent) if before else state.early,
     )
+    after = _begun(after, key, intent.intent_id) if filled else after
     return _added(after, state.groups(intent.symbol, *labels), remaining, exposure)
 
 
@@ -209,6 +209,8 @@ def _committed(state: ControlState, fill: Fill, opened: int, exposure: int) -> C
         return state._replace(early=state.early.set(sent, (earlier + opened, fill.at)))
     taken = min(reservation.remaining, opened)
     freed = min(reservation.exposure, exposure)
+    if taken and reservation.remaining == reservation.granted:
+        state = _begun(state, (reservation.strategy, reservation.symbol), fill.intent_id)
     smaller = reservation._replace(remaining=reservation.remaining - taken, exposure=reservation.exposure - freed)
     state = state._replace(reservations=state.reservations.set(fill.intent_id, smaller), reserved_risk=state.reserved_risk - taken)
     keys = state.groups(reservation.symbol, reservation.template, reservation.playbook, reservation.bucket)
@@ -217,12 +219,15 @@ def _committed(state: ControlState, fill: Fill, opened: int, exposure: int) -> C
 
 def _closed(state: ControlState, key: Key, but: str, at: int) -> ControlState:
     """Release what is left of the reservations behind a position that is closed; the one that closed it by a flip stays."""
-    if key not in state.holders:
-        return state
-    for intent_id in _of(state, key):
-        if state.reservations[intent_id].remaining < state.reservations[intent_id].granted and intent_id != but:
+    for intent_id in state.begun.get(key, ()):
+        if intent_id != but:
             state = _dropped(state, intent_id, at)
     return state
+
+
+def _begun(state: ControlState, key: Key, intent_id: str) -> ControlState:
+    """Note that a fill has taken from a reservation: closing the position releases what is left of it."""
+    return state._replace(begun=state.begun.set(key, tuple(sorted((*state.begun.get(key, ()), intent_id)))))
 
 
 def _of(state: ControlState, key: Key) -> list[str]:
@@ -235,7 +240,9 @@ def _counted(state: ControlState, key: Key, event: FillRecorded, new: bool) -> C
 
     That decision counts for this position from here on: it gives its place back no more.
     """
-    for intent_id in () if new else _of(state, key):
+    own = state.reservations.get(event.fill.intent_id)
+    counted = own is not None and own.opens and (own.strategy, own.symbol) == key
+    for intent_id in () if new else (event.fill.intent_id,) if counted else _of(state, key):
         if state.reservations[intent_id].opens:
             settled = state.reservations[intent_id]._replace(opens=False)
             return state._replace(reservations=state.reservations.set(intent_id, settled))
@@ -267,13 +274,20 @@ def _dropped(state: ControlState, intent_id: str, at: int) -> ControlState:
     reservation = state.reservations[intent_id]
     left = state.reservations.delete(intent_id)
     key = (reservation.strategy, reservation.symbol)
+    begun = state.begun
+    if reservation.remaining < reservation.granted:
+        others = tuple(name for name in begun[key] if name != intent_id)
+        begun = begun.set(key, others) if others else begun.delete(key)
     soonest = state.next_expiry
     if reservation.expires_at <= soonest:
-        # where many are over at once, the next of them has not to be looked for among all that are left, each time
-        over = any(one.expires_at <= at for one in left.values())
-        soonest = soonest if over else min((one.expires_at for one in left.values()), default=0)
+        # where many end at once, the next of them need not be looked for among all that are left, each time
+        over = max(at, soonest)
+        soonest = (
+            soonest if any(one.expires_at <= over for one in left.values()) else min((one.expires_at for one in left.values()), default=0)
+        )
     state = state._replace(
         reservations=left,
+        begun=begun,
         holders=_fewer(state.holders, key),
         reserved_risk=state.reserved_risk - reservation.remaining,
         next_expiry=soonest,

@@ -122,6 +122,7 @@ class ControlState(NamedTuple):
         active_risk: of all positions, minor units.
         reserved_risk: of all reservations, minor units.
         holders: how many positions and reservations each (strategy, symbol) has.
+        begun: the intents whose reservation a fill has taken from, by strategy and symbol, sorted.
         day: the UTC day on which new positions were last counted.
         opened: how many were opened on it.
         early: risk of fills that came before their decision and the newest one's time, by intent id, strategy, symbol and side.
@@ -147,6 +148,7 @@ class ControlState(NamedTuple):
     active_risk: int = 0
     reserved_risk: int = 0
     holders: "Map[Key, int]" = EMPTY
+    begun: "Map[Key, tuple[str, ...]]" = Map()
     day: int = 0
     opened: int = 0
     early: "Map[tuple[str, str, str, str], tuple[int, int]]" = Map()

@@ -4,11 +4,15 @@ What belongs here: how long that may be kept. A table of a folder is the newest 
 version is the same file and no next entry lies beside it: two looks at the folder, where opening reads the whole log.
 """
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from portfolio_platform.lake.columns import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +27,18 @@ SMALL_BYTES = 2 << 20
 FEW_FILES = 6
 """A read of so few files is cheap, be it of a whole table or of a part of one."""
 
+Seal = tuple[int, int, int]
+"""What tells a file from another one of its name: where it lies on the disk, when it was written, its size."""
+
+
+def _seal(path: str) -> Seal | None:
+    """Return the seal of a file, None where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  a fifth of what a Path takes, for each file of each read
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
 
 class Opened:
     """A table at one version, and what was read of it."""
@@ -30,13 +46,15 @@ class Opened:
     def __init__(self, delta: "DeltaTable", folder: Path | None) -> None:
         """``folder`` is where the table is, None where that is no folder of this machine."""
         self.delta = delta
-        self._log = None if folder is None else folder / "_delta_log"
+        self._folder, self._log = folder, None if folder is None else folder / "_delta_log"
         self._entry = self._look(delta.version())
         self._datasets: dict[frozenset[str], Any] = {}
         self._files: pa.Table | None = None
         self._is_small: bool | None = None
         self._wide_reads = 0
-        self.rows: pa.Table | None = None
+        self._table: Table | None = None
+        self._rows: pa.Table | None = None
+        self._seal: list[Seal | None] = []
         self.weight = 0
         """Bytes of the rows that are held."""
 
@@ -45,15 +63,31 @@ class Opened:
         version = self.delta.version()
         return self._entry is not None and self._entry == self._look(version) and self._look(version + 1) is None
 
-    def _look(self, version: int) -> tuple[int, int, int] | None:
+    def _look(self, version: int) -> "Seal | None":
         """Return what tells the log's entry of a version from another file of that name, None where there is none."""
-        if self._log is None:
-            return None
-        try:
-            found = (self._log / f"{version:020d}.json").stat()
-        except FileNotFoundError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return None if self._log is None else _seal(f"{self._log}/{version:020d}.json")
+
+    def _look_at_files(self) -> "list[Seal | None]":
+        return [] if self._folder is None else [_seal(f"{self._folder}/{unquote(path)}") for path in self.files["path"].to_pylist()]
+
+    def held(self, table: Table) -> "pa.Table | None":
+        """Return the rows that are held, None where none are, or where a file is another than it was: damage is not hidden.
+
+        Under another declaration of the table nothing is known, for its columns may be others.
+        """
+        if self._table is not table or (self._rows is not None and self._look_at_files() != self._seal):
+            self.let_go()
+            self._datasets.clear()
+            self._table = table
+        return self._rows
+
+    def hold(self, rows: "pa.Table") -> None:
+        """Hold the rows that the files have."""
+        self._rows, self._seal, self.weight = rows, self._look_at_files(), rows.nbytes
+
+    def let_go(self) -> None:
+        """Hold no rows any more."""
+        self._rows, self._seal, self.weight = None, [], 0
 
     @property
     def files(self) -> "pa.Table":
@@ -123,14 +157,13 @@ class Memory:
     def hold(self, opened: Opened, rows: "pa.Table") -> None:
         """Hold a table's rows; where that is too much, the rows of those that were used least lately are let go."""
         with self._lock:
-            opened.rows, opened.weight = rows, rows.nbytes
-            held = [one for one in self._opened.values() if one.rows is not None]
-            much = sum(one.weight for one in held)
-            for one in held:
+            opened.hold(rows)
+            much = sum(one.weight for one in self._opened.values())
+            for one in self._opened.values():
                 if much <= HELD_BYTES:
                     return
                 much -= one.weight
-                one.rows = None
+                one.let_go()
 
     def forget(self, place: str) -> None:
         """Let a table go."""

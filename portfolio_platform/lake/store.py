@@ -165,9 +165,10 @@ class Lake:
             condition = condition & (pc.field(table.partition) >= from_month)
         if table.partition and to_month is not None:
             condition = condition & (pc.field(table.partition) <= to_month)
-        if opened.rows is None and opened.is_worth_holding(table.partition, from_month, to_month):
+        held = opened.held(table)
+        if held is None and self.is_local and opened.is_worth_holding(table.partition, from_month, to_month):
             MEMORY.hold(opened, self._dataset(table, opened, ()).to_table(columns=schema.names).cast(schema).combine_chunks())
-        held = opened.rows
+            held = opened.held(table)
         if held is not None:
             found = held.filter(condition).select(names)
         else:

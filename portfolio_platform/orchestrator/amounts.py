@@ -132,6 +132,11 @@ def exceeds(share: int, limit_ppm: int, whole: int) -> bool:
     return share * MILLION > limit_ppm * whole
 
 
+def below(share: int, limit_ppm: int, whole: int) -> bool:
+    """Say whether a share of a whole is below a limit, exactly."""
+    return share * MILLION < limit_ppm * whole
+
+
 def of_whole(parts: int, whole: int, *, up: bool = False) -> int:
     """Return parts per million of an amount, rounded down, or up."""
     return -(-parts * whole // MILLION) if up else parts * whole // MILLION

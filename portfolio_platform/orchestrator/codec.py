@@ -5,6 +5,7 @@ other readers of JSON round them. Nothing here knows what the values mean.
 """
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
@@ -61,6 +62,8 @@ def _ways(declared: Any) -> tuple[Way, Way]:
         return _sequence(_ways(inside[0])) if inside[-1] is ... else _row([_ways(one) for one in inside])
     if origin is Map:
         return _map(*inside)
+    if isinstance(declared, type) and issubclass(declared, StrEnum):
+        return str, declared
     if isinstance(declared, type) and issubclass(declared, tuple):
         return _named(declared)
     raise TypeError(f"{declared!r} has no form in JSON here; use named tuples, tuples, maps, integers, flags and text")

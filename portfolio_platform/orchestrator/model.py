@@ -136,6 +136,12 @@ class Snapshot(Typed):
         return self
 
     @cached_property
+    def state_hash(self) -> str:
+        """Return the hash of cash and holdings: what an approval binds. Prices are not in it; a plan's expiry stands for them."""
+        parts = {"portfolio": self.portfolio, "currency": self.currency, "accounts": [item.model_dump() for item in self.accounts]}
+        return content_hash(canonical_bytes(parts, floats=False))
+
+    @cached_property
     def digits(self) -> int:
         """Return the decimals of the currency."""
         return digits_of(self.currency)

@@ -17,8 +17,6 @@ from portfolio_platform.orchestrator.profile import Profile, ppm
 
 MINUTE = 60 * NANOSECONDS_PER_SECOND
 HOUR = 60 * MINUTE
-CAVEAT = "Portfolio data >2 hours old"
-"""The words of the specification for a plan that goes on with figures that are not fresh."""
 MAY_HAVE_SHIFTED = "sector allocation may have shifted"
 
 
@@ -239,9 +237,8 @@ def verdict(refreshing: Refreshing, now: int, terms: RefreshTerms) -> Verdict:
 
 
 def caveats(terms: RefreshTerms) -> tuple[str, str]:
-    """Return what is noted of an execution that goes on while its refresh is pending."""
-    hours = terms.current // HOUR
-    return (CAVEAT.replace("2", str(hours)), MAY_HAVE_SHIFTED)
+    """Return what is noted of an execution that goes on while its refresh is pending, in the specification's words."""
+    return (f"Portfolio data >{terms.current // HOUR} hours old", MAY_HAVE_SHIFTED)
 
 
 def shifts(approved: Mapping[str, int], live: Mapping[str, int], terms: RefreshTerms) -> tuple[Shift, ...]:

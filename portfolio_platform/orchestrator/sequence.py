@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from portfolio_platform.orchestrator.amounts import exceeds, part
+from portfolio_platform.orchestrator.amounts import below, part
 from portfolio_platform.orchestrator.model import Snapshot
 from portfolio_platform.orchestrator.planned import BufferState, CashStep, Trade
 from portfolio_platform.orchestrator.profile import Profile, ppm
@@ -34,9 +34,9 @@ def _by_conviction(trade: Trade) -> tuple[int, int, str, str, str]:
 
 def buffer_state(cash_minor: int, equity_minor: int, profile: Profile) -> BufferState:
     """Return the state of the buffer (v8.0.3 STEP 2B): healthy, marginal, or at risk below the floor."""
-    if not X:
+    if not below(cash_minor, ppm(profile.buffer.healthy_pct), equity_minor):
         return "healthy"
-    return "marginal" if not exceeds(equity_minor, cash_minor * 1_000_000, ppm(profile.buffer.floor_pct)) else "at_risk"
+    return "at_risk" if below(cash_minor, ppm(profile.buffer.floor_pct), equity_minor) else "marginal"
 
 
 def cash_path(trades: Sequence[Trade], snapshot: Snapshot, profile: Profile) -> tuple[CashStep, ...]:
@@ -71,13 +71,16 @@ def cash_path(trades: Sequence[Trade], snapshot: Snapshot, profile: Profile) -> 
                 worst_account_after_minor=worst_accounts[trade.account],
                 buffer_ppm=part(cash, equity),
                 state=buffer_state(cash, equity, profile),
-                holds=cash >= before or (accounts[trade.account] >= 0 and cash >= 0 and not exceeds(equity, cash * 1_000_000, floor)),
-                worst_holds=worst >= worst_before
-                or (worst_accounts[trade.account] >= 0 and worst >= 0 and not exceeds(equity, worst * 1_000_000, floor)),
+                holds=cash >= before or _kept(cash, accounts[trade.account], floor, equity),
+                worst_holds=worst >= worst_before or _kept(worst, worst_accounts[trade.account], floor, equity),
                 waits_for=waits[trade.trade_id],
             )
         )
     return tuple(steps)
+
+
+def _kept(cash: int, account: int, floor: int, equity: int) -> bool:
+    return account >= 0 and cash >= 0 and not below(cash, floor, equity)
 
 
 def _waits(trades: Sequence[Trade], snapshot: Snapshot) -> dict[str, tuple[str, ...]]:

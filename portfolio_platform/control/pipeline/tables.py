@@ -25,7 +25,7 @@ from portfolio_platform.control.events import (
     decode_envelope,
     stream_of,
 )
-from portfolio_platform.control.model import MILLION, REJECTED_FLATTEN_ONLY, REJECTED_RISK_OFF, Envelope
+from portfolio_platform.control.model import MILLION, Envelope
 from portfolio_platform.control.money import major
 from portfolio_platform.days import day_number, to_date
 from portfolio_platform.home import Home
@@ -37,8 +37,6 @@ AT_ONCE = 5_000
 """How many events one append holds."""
 KINDS = {derived.ALLOCATION_DECISIONS: DECIDED, derived.CONSTRAINT_ENVELOPES: ENVELOPE_ISSUED}
 """The tables that have a row for each event of a type."""
-FORBIDDEN = (REJECTED_FLATTEN_ONLY, REJECTED_RISK_OFF)
-"""The codes of what was refused whatever the rules left."""
 _LOG = schema.events.c
 
 
@@ -211,8 +209,6 @@ def _room_rows(one: _Event, event: AllocationDecided, digits: int) -> Iterator[t
     made = event.decision
     identity = decision_id(made.portfolio, event.intent.intent_id, one.key, one.seq)
     day, month = _day_and_month(made.at)
-    least = min((room.headroom for room in made.headrooms), default=0)
-    clipped = made.code not in FORBIDDEN and least < made.scaled_risk
     for place, room in enumerate(made.headrooms):
         places = 0 if room.basis == "count" else digits
         yield (
@@ -227,7 +223,7 @@ def _room_rows(one: _Event, event: AllocationDecided, digits: int) -> Iterator[t
             _amount(room.limit, places),
             _amount(room.used, places),
             _amount(room.headroom, digits),
-            clipped and room.headroom == least,
+            (f"constrained:{room.rule}" if room.basis == "risk" else f"constrained:{room.rule} {room.basis}") in made.reasons,
             room.source,
             month,
         )

@@ -81,7 +81,7 @@ DECISION_HEADROOMS = Table(
         amount("limit", "limit in force, of a count in positions; null where none is"),
         amount("used", "what was used of it, active and reserved, before the intent"),
         amount("headroom", "risk that the rule left to the intent"),
-        of("flag", "bit", "true where the grant is less than what the mode allowed, and is what this rule left"),
+        of("flag", "bit", "true where the grant is less than what the mode allowed because of this rule, alone or among others"),
         SOURCE,
         MONTH,
     ),

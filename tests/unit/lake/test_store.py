@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -271,7 +272,7 @@ def test_rows_of_a_small_table_that_are_held_are_those_of_the_files(lake: Lake) 
     first, second, third = asked(lake), asked(lake), asked(lake)
     held = MEMORY.newest(lake.uri(TABLE))
     assert held is not None
-    assert held.rows is not None
+    assert held.held(TABLE) is not None
     assert first == second == third
     with lake.writing():
         lake.replace_from(TABLE, months[-1], rows(months[-1], count=99))
@@ -285,7 +286,7 @@ def test_what_is_held_of_small_tables_has_a_bound(lake: Lake, monkeypatch: pytes
     assert days(lake) == days(lake) == [JANUARY]
     held = MEMORY.newest(lake.uri(TABLE))
     assert held is not None
-    assert held.rows is None
+    assert held.held(TABLE) is None
 
 
 def test_a_read_of_a_few_months_does_not_hold_a_table_of_many(lake: Lake) -> None:
@@ -295,4 +296,23 @@ def test_a_read_of_a_few_months_does_not_hold_a_table_of_many(lake: Lake) -> Non
         assert len(lake.read(TABLE, from_month="2023-11")) == 2
     held = MEMORY.newest(lake.uri(TABLE))
     assert held is not None
-    assert held.rows is None
+    assert held.held(TABLE) is None
+
+
+def test_a_file_that_was_damaged_is_not_hidden_by_what_is_held(lake: Lake) -> None:
+    with lake.writing():
+        lake.append(TABLE, rows(JANUARY))
+    assert days(lake) == days(lake) == [JANUARY]
+    (file,) = Path(lake.uri(TABLE)).rglob("*.parquet")
+    file.write_bytes(b"no parquet")
+    with pytest.raises(pa.ArrowInvalid):
+        lake.read(TABLE)
+
+
+def test_another_declaration_of_a_table_reads_it_by_its_own_columns(lake: Lake) -> None:
+    with lake.writing():
+        lake.append(TABLE, rows(JANUARY))
+    assert len(lake.read(TABLE)) == 1
+    wider = replace(TABLE, columns=(*TABLE.columns, Column("venue", "text", "venue")))
+    assert lake.read(wider, ["venue", "count"]).to_pylist() == [{"venue": None, "count": 1}]
+    assert lake.read(TABLE).schema == TABLE.arrow_schema()
