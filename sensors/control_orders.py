@@ -55,7 +55,7 @@ class Release(dg.Config):
     """Which order ends before its time, or whether a live portfolio is let out of risk_off."""
 
     portfolio: str = PORTFOLIO
-    order: str = Field("", description="Which order, by the id that `portfolio control state` shows; empty: all of them.")
+    order: str = Field("", description="Which order, by the id that `portfolio control state` shows; empty: all that operators gave.")
     risk_off: bool = Field(False, description="Let a live portfolio out of the drawdown regime risk_off instead.")
     by: str = BY
     reason: str = REASON

@@ -279,12 +279,10 @@ def _dropped(state: ControlState, intent_id: str, at: int) -> ControlState:
         others = tuple(name for name in begun[key] if name != intent_id)
         begun = begun.set(key, others) if others else begun.delete(key)
     soonest = state.next_expiry
-    if reservation.expires_at <= soonest:
-        # where many end at once, the next of them need not be looked for among all that are left, each time
-        over = max(at, soonest)
-        soonest = (
-            soonest if any(one.expires_at <= over for one in left.values()) else min((one.expires_at for one in left.values()), default=0)
-        )
+    soon = max(at, soonest)
+    # where many end at once, the next of them need not be looked for among all that are left, each time
+    if reservation.expires_at <= soon and not any(one.expires_at <= soon for one in left.values()):
+        soonest = min((one.expires_at for one in left.values()), default=0)
     state = state._replace(
         reservations=left,
         begun=begun,

@@ -77,6 +77,7 @@ class Stretch(Typed):
     line: int
     text: str
     why: str
+    until: int | None = Field(None, description="last line, where it is several; the text is that of the first")
     suspicious: bool = Field(description="whether it could ask for something: it has a number, a verb or a condition")
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-MOST_CHARACTERS = 100_000
+MOST_CHARACTERS = 60_000
 """Characters of an action plan that are read; the lines beyond are kept as not understood, and the plan is blocked."""
 _MARKUP = re.compile(r"[\[\]<&\\~!_]")
 _KEYWORDS = frozenset(VERBS) | DOUBT | FILLER | FROM | TO | BY | NOW | PERCENT | POINTS | {"per", "cent", "then", "bps", "cash"}
@@ -80,18 +80,19 @@ def parse_directives(text: str) -> Directives:
         )
         parts = [(0, len(lines))]
     elif len(parts) > 1:
+        behind = ", ".join(str(part[0]) for part in parts[:10]) + (" ..." if len(parts) > 10 else "")
         read.findings.append(
             Finding(
                 code="two_action_plans",
                 severity="warning",
                 subject="directives",
-                message=f"the document has {len(parts)} action plans, behind lines {', '.join(str(part[0]) for part in parts)}; all were read",
+                message=f"the document has {len(parts)} action plans, behind lines {behind}; all were read",
                 remedy="keep one",
             )
         )
-    left = MOST_CHARACTERS
+    left, parser = MOST_CHARACTERS, _parser()
     for first, last in parts:
-        left = _read_part(lines, first, last, left, read)
+        left = _read_part(lines, first, last, left, parser, read)
     read.findings += contradictions(read.directives, read.lines)
     read.findings += [_unread_finding(stretch) for stretch in read.unread if stretch.suspicious]
     order = sorted(range(len(read.directives)), key=lambda place: read.lines[place])
@@ -178,21 +179,20 @@ def _suspicious(text: str) -> bool:
     return any(word.strip(".,:;()*\"'").lower() in VERBS for word in text[:LONGEST].split())
 
 
-def _read_part(lines: Sequence[str], first: int, last: int, left: int, read: _Read) -> int:
+def _read_part(lines: Sequence[str], first: int, last: int, left: int, parser: "MarkdownIt", read: _Read) -> int:
     """Read one action plan, as far as the characters that are left go; return how many are left then."""
     stop = first
     while stop < last and left - len(lines[stop]) - 1 >= 0:
         left -= len(lines[stop]) + 1
         stop += 1
     if stop < last:
-        text = f"the action plan is longer than {MOST_CHARACTERS} characters; from line {stop + 1} on it was not read"
-        read.findings.append(_error("too_long", "directives", text, "shorten it to the directives", stop + 1))
-        for number in range(stop, last):
-            if lines[number].strip():
-                shown = lines[number].strip()[:LONGEST]
-                read.unread.append(Stretch(line=number + 1, text=shown, why="beyond the part that is read", suspicious=False))
+        if left >= 0:
+            text = f"the action plan is longer than {MOST_CHARACTERS} characters; from line {stop + 1} on it was not read"
+            read.findings.append(_error("too_long", "directives", text, "shorten it to the directives", stop + 1))
+        shown = lines[stop].strip()[:LONGEST]
+        read.unread.append(Stretch(line=stop + 1, until=last, text=shown, why="beyond the part that is read", suspicious=False))
         left = -1
-    _read_blocks("\n".join(lines[first:stop]), first + 1, read)
+    _read_blocks("\n".join(lines[first:stop]), first + 1, parser, read)
     return left
 
 
@@ -202,9 +202,8 @@ def _parser() -> "MarkdownIt":
     return MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
-def _read_blocks(text: str, offset: int, read: _Read) -> None:
+def _read_blocks(text: str, offset: int, parser: "MarkdownIt", read: _Read) -> None:
     """Read the blocks of a plan; ``offset`` is the number of its first line."""
-    parser = _parser()
     tokens: list[Token] = []
     parser.block.parse(text, parser, {}, tokens)
     table: _Table | None = None

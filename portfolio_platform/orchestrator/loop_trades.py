@@ -40,7 +40,7 @@ def looked_after(flow: Flow) -> None:
         flow.commands.append(CancelOrder(flow.at, progress.order_id, "the rest was not filled in time"))
         return
     asked = any(
-        one.trigger == Trigger.NO_FILL.value and one.subject == trade.trade_id and one.opened_at >= progress.waited_from
+        one.trigger == Trigger.NO_FILL.value and one.subject == trade.trade_id and one.opened_at > progress.waited_from
         for one in flow.state.escalations
     )
     if not asked:

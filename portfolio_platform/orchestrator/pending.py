@@ -43,7 +43,7 @@ def trades_of_recommendation(
         remedy = "accept the smaller purchase, or bring cash to the account"
         severity = "warning" if trades else "error"
         findings.append(
-            Finding(code="stock_short", severity=severity, subject=recommendation.ticker, message=text, remedy=remedy)  # type: ignore[arg-type]
+            Finding(code="stock_short", severity=severity, subject=recommendation.ticker, message=text, remedy=remedy)
         )
     return trades, findings
 

@@ -53,7 +53,7 @@ def stock_plan(inputs: Inputs, recommendation: StockRecommendation, further: Seq
     validation = validate_stock(recommendation, snapshot, inputs.rankings, barred, profile, inputs.at)
     trades, findings = trades_of_recommendation(recommendation, snapshot, profile)
     findings += [
-        Finding(code=criterion.name, severity="error", subject=recommendation.ticker, message=f"{validation.message}: {criterion.text}")
+        Finding(code=criterion.name, severity="error", subject=recommendation.ticker, message=f"{recommendation.ticker}: {criterion.text}")
         for criterion in validation.criteria
         if not criterion.passed
     ]

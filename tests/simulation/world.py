@@ -215,6 +215,10 @@ class World:
         self._require(state.reserved_risk == oracle.reserved, f"reserved risk {state.reserved_risk} is not {oracle.reserved}")
         self._require(len(state.holders) == oracle.places, f"{len(state.holders)} places are not {oracle.places}")
         self._require(state.opened == oracle.opened_on(state.day), f"{state.opened} opened are not {oracle.opened_on(state.day)}")
+        soonest = min((one.expires_at for one in state.reservations.values()), default=0)
+        self._require(state.next_expiry == soonest, f"the next end is {soonest}, not {state.next_expiry}")
+        begun = {name for names in state.begun.values() for name in names}
+        self._require(begun == {name for name, one in state.reservations.items() if one.remaining < one.granted}, "another was begun")
         self._require(all(one.remaining >= 0 for one in state.reservations.values()), "a reservation is negative")
         self._require(all(one.risk >= 0 for one in state.positions.values()), "a position's risk is negative")
         for key in oracle.named() | set(state.used):

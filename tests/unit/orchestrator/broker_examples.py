@@ -47,9 +47,7 @@ def played(inputs: list[Any], terms: BrokerTerms = FREE, state: BrokerState | No
 
 def fills(events: list[Any]) -> list[tuple[str, str, float, float]]:
     """The fills as id, side, shares and price."""
-    return [
-        (one.client_order_id, one.side, one.quantity / UNIT, one.price / UNIT) for one in events if type(one).__name__ == "Filled"
-    ]
+    return [(one.client_order_id, one.side, one.quantity / UNIT, one.price / UNIT) for one in events if type(one).__name__ == "Filled"]
 
 
 def changes(events: list[Any]) -> list[tuple[str, str, str]]:

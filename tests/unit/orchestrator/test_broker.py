@@ -208,14 +208,16 @@ def test_an_order_that_cannot_be_is_rejected_with_the_reason(asked, terms, state
 
 
 def test_a_cash_account_never_owes_a_gap_at_the_open_cancels_what_it_cannot_pay():
-    state, events = played([bar(0, 100, 101, 99, 100), order(decided_at=START + MINUTE), bar(1, 120, 121, 119, 120)], state=account(10_100, "cash"))
+    state, events = played(
+        [bar(0, 100, 101, 99, 100), order(decided_at=START + MINUTE), bar(1, 120, 121, 119, 120)], state=account(10_100, "cash")
+    )
     assert fills(events) == [] and "does not pay" in state.orders["o1"].reason
     assert state.accounts["A"].cash == 1_010_000
 
 
 def test_a_broker_that_cannot_be_reached_has_no_order_and_takes_it_when_it_is_placed_again():
     terms = BrokerTerms(injections=(Injection("fail", client_order_id="o1", times=2),))
-    state, events = played([order(), order(), order(), bar(0, 100, 101, 99, 100)], terms)
+    _, events = played([order(), order(), order(), bar(0, 100, 101, 99, 100)], terms)
     assert [type(one).__name__ for one in events] == ["Failed", "Failed", "Changed", "Filled"]
 
 

@@ -63,7 +63,9 @@ def histories(draw: Any) -> list[Input]:
             given_in.append(Place(at, draw(orders(10 * minute + number, at))))
         if minute and draw(st.booleans()):
             name = f"o{draw(st.integers(0, 10 * minute))}"
-            given_in.append(draw(st.sampled_from([Cancel(at, name), Replace(at, name, price=px(101)), Replace(at, name, quantity=50 * UNIT)])))
+            given_in.append(
+                draw(st.sampled_from([Cancel(at, name), Replace(at, name, price=px(101)), Replace(at, name, quantity=50 * UNIT)]))
+            )
         for symbol in SYMBOLS:
             given_in.append(BarClosed(draw(bars(symbol, at))))
     return given_in

@@ -19,7 +19,7 @@ from portfolio_platform.lake.derived import PLAYBOOK_STATISTICS, PROGRESS, SIGNA
 from portfolio_platform.lake.facts import FILLS, PLAYBOOK_EXPECTATIONS
 from portfolio_platform.lake.progress import Plan, Progress, read_progress, write_progress
 from portfolio_platform.ledger import pipeline as ledger
-from portfolio_platform.policy.assigned import assigned_policies
+from portfolio_platform.policy.assigned import assigned_policies, policies_in_time
 from portfolio_platform.signals.pipeline import SIGNALS, STAGES, compute
 from portfolio_platform.signals.statistics import ALL, playbook_statistics
 from portfolio_platform.sources.pipeline import import_paths
@@ -153,7 +153,7 @@ def test_a_stage_may_move_its_first_day_back_and_what_is_downstream_sees_it(buil
     def stage(begin: Callable[[Home, Plan], date] | None) -> Stage:
         return Stage("moved", (), ("ledger",), compute_nothing, begin=begin)
 
-    policies = assigned_policies(home)
+    policies = policies_in_time(home)
     build_stage(home, stage(None))
     plan = plan_stage(home, stage(lambda home, plan: back), policies, date(2009, 1, 5))
     assert plan is not None and plan.first == back
