@@ -41,7 +41,7 @@ def read_row(roles: Sequence[tuple[Role, str]], cells: Sequence[str]) -> Directi
     said: dict[Role, str] = {}
     for (role, unit), cell in zip(roles, cells, strict=False):
         text = normalised(cell).strip()
-        if not role or text.lower() in NOTHING:
+        if not role or text.lower() in NOTHING or (role == "change" and re.fullmatch(r"0+([.]0+)?", text)):
             continue
         if role in said:
             raise NotUnderstood(f"two columns say its {role}")
@@ -62,8 +62,8 @@ def read_row(roles: Sequence[tuple[Role, str]], cells: Sequence[str]) -> Directi
     parts += [f"from {said['current']}"] if "current" in said else []
     parts += [f"to {said['target']}"] if "target" in said else []
     parts += [f"by {said['change']}"] if "change" in said else []
-    if verb in HOLD and "target" in said and "current" in said:
-        parts = [verb, parts[1], f"at {said['target']}"] if said["target"] == said["current"] else parts
+    if verb in HOLD and "change" not in said and "target" in said and said["target"] == said.get("current"):
+        parts = [verb, parts[1], f"at {said['target']}"]
     return read_clause(tokens_of(" ".join(part for part in parts if part)))
 
 
