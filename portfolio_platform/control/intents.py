@@ -12,6 +12,7 @@ from typing import Any
 from portfolio_platform.control.model import SET_ASIDE, PortfolioIntent
 from portfolio_platform.control.money import QUANTITY_PLACES, minor, quantity_units, shown
 from portfolio_platform.control.state import Fill
+from portfolio_platform.control.terms import LAST
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.errors import WrongUse
 
@@ -26,8 +27,8 @@ LONGEST = 200
 """How long a name may be."""
 LONGEST_FAULT = 2_000
 """How much is said of what is wrong with an intent."""
-FIRST, LAST = 10**17, 2**62
-"""Between which times are taken seriously, nanoseconds UTC: 1973 and 2116. What is below was counted in other units."""
+FIRST = 10**17
+"""The first time that is taken seriously, in 1973, nanoseconds UTC: what is below was counted in other units."""
 NEEDED_TO_REDUCE = ("portfolio", "symbol")
 """The fields without which an intent to reduce cannot be answered; whatever else is wrong with one is set aside, and said."""
 

@@ -220,7 +220,7 @@ def _amount(wanted: Wanted, state: ControlState) -> tuple[int, int]:
     """Return minor units or a count, and the share of equity in parts per million where it was one."""
     text = wanted.limit.strip()
     if wanted.rule in COUNTS:
-        if not text.isdigit():
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise WrongUse(f"{text!r} is no count; write a whole number")
         return int(text), 0
     try:

@@ -9,6 +9,8 @@ from portfolio_platform.policy.model import Policy
 
 MINUTE = 60_000_000_000
 SECOND = 1_000_000_000
+LAST = 2**62
+"""Below it are all times (the year 2116) and amounts that are taken seriously: the log's integers are read with 64 bits."""
 
 Basis = Literal["risk", "exposure", "count"]
 RISK: tuple[str, ...] = ("heat", "symbol", "cohort", "sector", "template", "playbook", "bucket")
@@ -121,6 +123,8 @@ def fault_of(order: Order, now: int) -> str:
     """Say why an order would change nothing from now on, or cannot be meant; empty where it can."""
     if not order.by or not order.reason or order.until <= now:
         return "an order wants a name, a reason and an end ahead"
+    if order.until >= LAST:
+        return "end: it lies beyond 2116, as far as times in nanoseconds are taken seriously; give it again when it is over"
     if order.kind == "flatten" or (order.kind == "mode" and order.mode in GRAVITY):
         return ""
     if order.kind == "mode":
@@ -134,8 +138,8 @@ def fault_of(order: Order, now: int) -> str:
         return f"basis {order.basis!r} of {order.rule} is none of {', '.join(bases)}"
     if order.scope and order.rule in ("heat", *COUNTS):
         return f"scope {order.scope!r}: {order.rule} is the whole portfolio's and has none"
-    if type(order.amount) is not int or order.amount < 0:
-        return f"amount {order.amount!r} is no whole number from 0"
+    if type(order.amount) is not int or not 0 <= order.amount < LAST:
+        return f"amount {order.amount!r} is no whole number from 0 to {LAST - 1}"
     return ""
 
 

@@ -50,14 +50,18 @@ def decision(of: Sources, identity: str, portfolio: str = "") -> Draft:
     """Return a decision by its intent's id, or by ``<portfolio>:<intent id>``. Raises `WrongUse` where the log has none."""
     with of.home.book.reading() as connection:
         portfolios = opened_portfolios(connection)
-        named = portfolio or next((name for name in portfolios if identity.startswith(f"{name}:")), "")
-        wanted = identity.removeprefix(f"{named}:") if named and not portfolio else identity
-        found = [one for name in ([named] if named else portfolios) if (one := _find(name, wanted, events_after(connection, name)))]
+        # both names and ids may hold colons: first what reads as a portfolio's own, then the id as it stands
+        named = [] if portfolio else [(name, identity[len(name) + 1 :]) for name in portfolios if identity.startswith(f"{name}:")]
+        places = named or [(name, identity) for name in ([portfolio] if portfolio else portfolios)]
+        found = [one for name, wanted in places if (one := _find(name, wanted, events_after(connection, name)))]
+        if named and not found:
+            places = [(name, identity) for name in portfolios]
+            found = [one for name, wanted in places if (one := _find(name, wanted, events_after(connection, name)))]
     if not found:
-        raise WrongUse(f"no decision on an intent {wanted!r} is in the log of {named or ', '.join(portfolios) or 'any portfolio'}")
+        raise WrongUse(f"no decision on an intent {identity!r} is in the log of {portfolio or ', '.join(portfolios) or 'any portfolio'}")
     if len(found) > 1:
         where = ", ".join(one.state.portfolio for one in found)
-        raise WrongUse(f"{where} each have an intent {wanted!r}; name the portfolio: {PREFIX}{found[0].state.portfolio}:{wanted}")
+        raise WrongUse(f"{where} each have an intent {identity!r}; name the portfolio: {PREFIX}{found[0].state.portfolio}:{identity}")
     return _draft(of, found[0])
 
 

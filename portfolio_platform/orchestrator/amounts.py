@@ -33,7 +33,7 @@ def _places(most: int) -> AfterValidator:
     def check(value: Decimal) -> Decimal:
         found = plain(value)
         exponent = found.as_tuple().exponent
-        if isinstance(exponent, int) and -exponent > most:
+        if found != value or (isinstance(exponent, int) and -exponent > most):
             raise ValueError(f"{value} has more than {most} decimals")
         return found
 

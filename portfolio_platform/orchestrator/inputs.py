@@ -75,14 +75,18 @@ def skips_alignment(rankings: SectorRankings | None, at: datetime, profile: Prof
     return ""
 
 
-def verify(inputs: Inputs, *, needs_rankings: bool) -> Manifest:
+def verify(inputs: Inputs, *, needs_rankings: bool | None) -> Manifest:
     """Return the manifest of a plan's inputs.
 
     Args:
         inputs: the documents and the time.
-        needs_rankings: whether trades are bought by them; where they only check an alignment, old ones are skipped.
+        needs_rankings: whether trades are bought by them; where they only check an alignment, old ones are skipped; None where the
+            plan has no use for them.
     """
-    entries = [_portfolio(inputs), _prices(inputs), _rankings(inputs, needs_rankings), _restrictions(inputs)]
+    entries = [_portfolio(inputs), _prices(inputs)]
+    if needs_rankings is not None:
+        entries.append(_rankings(inputs, needs_rankings))
+    entries.append(_restrictions(inputs))
     if inputs.queue is not None:
         entries.append(_dated(inputs, "approved_queue", inputs.queue.source, inputs.queue.as_of, inputs.queue.hash))
     if inputs.recommendation is not None:

@@ -42,9 +42,7 @@ def trades_of_recommendation(
         text = f"{recommendation.ticker}: {money(left, snapshot.digits)} of {money(amount, snapshot.digits)} find no cash or no whole step"
         remedy = "accept the smaller purchase, or bring cash to the account"
         severity = "warning" if trades else "error"
-        findings.append(
-            Finding(code="stock_short", severity=severity, subject=recommendation.ticker, message=text, remedy=remedy)
-        )
+        findings.append(Finding(code="stock_short", severity=severity, subject=recommendation.ticker, message=text, remedy=remedy))
     return trades, findings
 
 

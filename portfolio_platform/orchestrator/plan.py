@@ -40,7 +40,7 @@ def rebalancing_plan(inputs: Inputs, directives: Directives, further: Sequence[F
             Finding(code="no_directives", severity="error", subject="directives", message=text, remedy="look at its unread lines")
         )
     needs = any(target.action == "BUY" for target in resolved.targets)
-    return _assemble("rebalancing", inputs, generated.trades, resolved.targets, findings, needs_rankings=needs)
+    return _assemble("rebalancing", inputs, generated.trades, resolved.targets, findings, needs_rankings=needs or None)
 
 
 def stock_plan(inputs: Inputs, recommendation: StockRecommendation, further: Sequence[Finding] = ()) -> tuple[Plan, StockValidation]:
@@ -70,7 +70,7 @@ def queue_plan(inputs: Inputs, queue: ApprovedQueue, further: Sequence[Finding] 
     findings += [found for trade in trades for found in validate_trade(trade, snapshot, barred, profile) if found.code == "restricted"]
     pending = aggregate_pending(trades, snapshot, profile)
     findings += findings_of_queue(pending, allocation_changes(queue, trades, snapshot, profile), profile)
-    return _assemble("queue", inputs, trades, (), [*findings, *further], needs_rankings=False)
+    return _assemble("queue", inputs, trades, (), [*findings, *further], needs_rankings=None)
 
 
 def _assemble(
@@ -80,7 +80,7 @@ def _assemble(
     targets: tuple[SectorTarget, ...],
     findings: Sequence[Finding],
     *,
-    needs_rankings: bool,
+    needs_rankings: bool | None,
 ) -> Plan:
     snapshot, profile = inputs.snapshot, inputs.profile
     barred: Mapping[str, Restriction] = inputs.restrictions.in_force(inputs.at.date())

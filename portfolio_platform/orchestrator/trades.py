@@ -74,6 +74,8 @@ def generate_trades(
 
 def _margin(snapshot: Snapshot, targets: Sequence[SectorTarget], profile: Profile) -> int:
     """Return the most that fees and rounding may take from the portfolio's value: limits are kept after them."""
+    if _exact(snapshot, profile):
+        return 0
     turnover = sum(target.amount_minor for target in targets)
     bps = profile.trades.fee_bps
     if profile.trades.fee_fixed == 0 and bps == 0:
@@ -82,6 +84,14 @@ def _margin(snapshot: Snapshot, targets: Sequence[SectorTarget], profile: Profil
         most = sum(len(account.holdings) for account in snapshot.accounts) + len(targets) * len(profile.trades.pick_shares)
         fees = profile.minor(profile.trades.fee_fixed, snapshot.digits) * most + int(bps * turnover / 10_000) + most
     return fees + 2 * sum(len(account.holdings) for account in snapshot.accounts) + 10 * len(targets) + 10
+
+
+def _exact(snapshot: Snapshot, profile: Profile) -> bool:
+    """Say whether no trade can cost anything or be rounded: no fees, whole shares, prices in whole minor units."""
+    if profile.trades.fee_fixed or profile.trades.fee_bps or any(account.fractional for account in snapshot.accounts):
+        return False
+    whole = all(quantity == int(quantity) for quantity in snapshot.quantities.values())
+    return whole and all(instrument.price == round(instrument.price, snapshot.digits) for instrument in snapshot.instruments)
 
 
 def _under_cap(target: SectorTarget, snapshot: Snapshot, profile: Profile, margin: int) -> SectorTarget:

@@ -25,7 +25,7 @@ def run(home: Path) -> str:
         text=True,
         cwd=ROOT,
         env=environment,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -95,6 +95,22 @@ MUTANTS = (
         "append(connection, batch.pending[:1], recorded_at=",
     ),
     Mutant("a failed batch is remembered", "control/plane.py", "                yield batch, connection\n", _REMEMBERED),
+    Mutant("a fill takes from another symbol's reservation", "control/fills.py", "found.symbol != fill.symbol or ", ""),
+    Mutant(
+        "a fill's own words move risk to another template", "control/fills.py", "reservation.template or fill.template", "fill.template"
+    ),
+    Mutant(
+        "a place is given back that another intent holds",
+        "control/reduce.py",
+        "    if key not in state.holders:\n        return state._replace(opened=",
+        "    if True:\n        return state._replace(opened=",
+    ),
+    Mutant(
+        "adding to a position counts for another template",
+        "control/state.py",
+        "held.template or template",
+        "template",
+    ),
     Mutant("the chain is not looked at", "book/chain.py", "if sha256(previous.encode() + content).hexdigest() != hashed:", "if False:"),
 )
 

@@ -290,6 +290,8 @@ def step(world: World, draw: Random) -> None:
     size = draw.choice([1, 50, 19_999, 20_000, 100_000, 700_000, 2_000_000, 2_000_001, 6_000_000, 10**7])
     world.said.append(f"{kind} {symbol} {strategy} {size}")
     if kind == "ask":
+        if world.state.holders and draw.random() < 0.3:  # more of what there is already
+            strategy, symbol = draw.choice(sorted(world.state.holders))
         side = draw.choices(["long", "short", "flat", "up"], [10, 6, 2, 1])[0]
         world.ask(f"i{draw.randrange(40)}", size, symbol, strategy, template, side, draw.choice([None, 10**6]))
     elif kind == "fill":

@@ -186,6 +186,8 @@ def test_a_tightening_of_one_group_widens_nothing_that_an_operator_ordered_for_a
         ({"rule": "positions", "basis": "count", "scope": "AAA"}, "scope"),
         ({"amount": -1}, "amount"),
         ({"amount": 1.5}, "amount"),
+        ({"amount": 10**20}, "amount"),
+        ({"until": 10**20}, "end"),
     ],
 )
 def test_an_order_that_would_change_nothing_is_named(said: dict[str, Any], named: str) -> None:

@@ -18,6 +18,8 @@ from portfolio_platform.control.terms import Facts, Order
 from portfolio_platform.control.views import limits_view
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.errors import WrongUse
+from portfolio_platform.explain.decisions import why_decided
+from portfolio_platform.home import Home
 from tests.unit.control.examples import LIMITS, MONEY
 from tests.unit.control.test_plane import START, Hands, audited, book, bought, clock, count, opened, plane, wants
 
@@ -273,3 +275,24 @@ def test_a_book_that_was_made_anew_with_as_many_events_is_not_taken_for_the_old_
         assert plane.request_allocation(wants("i3", symbol="CCC"), "p").decision.state_version == plane.versions["p"] - 2
         assert sorted(plane.get_portfolio_state("p").reservations) == ["i2", "i3"]
         assert audited(book).fault is None
+
+
+# why
+
+
+def test_a_decision_is_found_though_portfolios_and_intents_have_colons_in_their_names(home: Home, clock: Hands) -> None:
+    plane = ControlPlane(home.book, clock)
+    for portfolio, name in (("a", "i1"), ("a", "b:i2"), ("a:b", "i3"), ("c", "a:i4")):
+        opened(plane, portfolio)
+        plane.request_allocation(wants(name), portfolio)
+    for identity, title in (
+        ("a:i1", "decision:a:i1"),
+        ("a:b:i2", "decision:a:b:i2"),
+        ("decision:a:b:i3", "decision:a:b:i3"),
+        ("i3", "decision:a:b:i3"),
+        ("a:i4", "decision:c:a:i4"),
+        ("c:a:i4", "decision:c:a:i4"),
+    ):
+        assert why_decided(home, identity).title == title
+    with pytest.raises(WrongUse, match="no decision on an intent 'a:i9'"):
+        why_decided(home, "a:i9")

@@ -56,6 +56,13 @@ def test_a_bar_that_opens_beyond_the_target_and_touches_the_stop_is_a_stop_as_th
     assert fills(events)[1:] == [("stop", "sell", 100, 95)]
 
 
+def test_where_the_stop_is_filled_in_part_only_the_target_of_that_bar_stays_unfilled_all_the_same():
+    exits = [order(name, "sell", name, price=px(price), group="g", reduces=True) for name, price in (("target", 110), ("stop", 95))]
+    terms = BrokerTerms(injections=(Injection("partial", client_order_id="stop", share=400_000),))
+    _, events = played([order(), bar(0, 100, 101, 99, 100), *exits, bar(1, 100, 112, 94, 100)], terms)
+    assert fills(events)[1:] == [("stop", "sell", 40, 95)]
+
+
 def test_exits_that_an_order_carries_guard_it_from_its_fill_on():
     entry = order(exit_stop=px(95), exit_target=px(110))
     state, events = played([entry, bar(0, 100, 101, 94, 96)])

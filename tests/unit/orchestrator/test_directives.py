@@ -222,7 +222,7 @@ def directives(draw: st.DrawFn) -> Directive:
     return Directive(kind=kind, sector=sector, current_pct=current, target_pct=target)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(directives(), max_size=6))
 def test_parsing_what_was_rendered_gives_the_same_directives(given_: list[Directive]) -> None:
     found = parse_directives(render_directives(given_))

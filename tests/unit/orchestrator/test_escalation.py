@@ -111,7 +111,8 @@ def test_the_same_answer_again_is_nothing_new_and_another_one_is_refused():
 
 def test_it_expires_on_the_clock_at_its_own_end_and_only_once():
     assert expired(OPEN, MADE.due_at - 1) == ()
-    (event,) = expired(OPEN, MADE.due_at + 7 * MINUTE)
+    (event,) = expired(OPEN, MADE.due_at)
+    assert expired(OPEN, MADE.due_at + 7 * MINUTE) == (event,)
     assert event == Expired(MADE.due_at, "E1")
     over = apply(OPEN, event)
     assert (over["E1"].status, over["E1"].expired_at) == ("expired", MADE.due_at)

@@ -172,10 +172,17 @@ def test_step_2a_what_the_execution_itself_bought_is_no_shift_and_what_came_on_t
         assert desk.triggers == triggers
 
 
-def test_fills_after_the_figures_were_taken_are_counted_on_top_of_them():
-    desk = old(1.99, 0, trade("t1", 10), trade("t2", 10)).minutes(2)
+def test_fills_after_the_figures_were_taken_are_counted_on_top_of_them_and_are_no_shift():
+    desk = old(1.99, 0, trade("t1", 100), trade("t2", 10)).minutes(2)
     came(desk, figures(300, NINE))  # taken before the fill of the first minute
-    assert desk.state.cash == 29_000_000
+    assert desk.state.cash == 20_000_000 and desk.triggers == [] and desk.flags == []
+
+
+def test_step_5_a_fill_that_the_fresh_figures_hold_already_is_not_counted_twice():
+    desk = old(1.99, 0, trade("t1", 100), trade("t2", 10)).minutes(2)
+    came(desk, figures(200, desk.now, (("Energy", 200_000), ("Materials", 100_000), ("Technology", 300_000))))
+    desk.minute()
+    assert {one.subject: one.found for one in desk.state.report.sectors}["Materials"] == 110_000
 
 
 def test_an_answer_to_another_refresh_or_a_second_one_changes_nothing():

@@ -16,7 +16,8 @@ from portfolio_platform.orchestrator.profile import Profile, shipped_profile
 from tests.unit.orchestrator.examples import AT, directive_sets, portfolios, with_rules
 
 WITH_FEES = with_rules(shipped_profile(), "trades", fee_fixed=Decimal("4.95"), fee_bps=Decimal(3), minimum_ticket=Decimal(50))
-PROFILES = st.sampled_from([shipped_profile(), shipped_profile("v8.0.3"), WITH_FEES])
+WIDE = with_rules(WITH_FEES, "limits", position_pct=100, sector_cap_pct=100, sector_increase_points=100)
+PROFILES = st.sampled_from([shipped_profile(), shipped_profile("v8.0.3"), WITH_FEES, WIDE])
 Case = tuple[Snapshot, SectorRankings, RestrictionList]
 quick = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
