@@ -138,6 +138,9 @@ def read_fill(given: Mapping[str, Any] | Fill, digits: int, latest: int = LAST) 
         WrongUse: a field is missing or wrong: a fill is a fact, so it has to be put right, not refused.
     """
     if isinstance(given, Fill):
+        numbers_made = (given.quantity, given.exposure, given.risk or 0, given.at)
+        if any(type(one) is not int for one in numbers_made) or not given.quantity or given.exposure < 0 or (given.risk or 0) < 0:
+            raise WrongUse(f"fill {shown(given.execution_id)}: it wants whole numbers, a quantity, and risk and exposure from 0")
         return given
     faults: list[str] = []
     texts = {

@@ -150,6 +150,13 @@ def test_a_fill_that_cannot_be_meant_names_its_fault_and_moves_nothing(plane: Co
     assert plane.get_portfolio_state("p") == before
 
 
+@pytest.mark.parametrize("wrong", [{"quantity": 0}, {"exposure": -1}, {"risk": -1}, {"risk": 0.5}, {"at": None}])
+def test_a_fill_made_in_python_frees_no_risk(plane: ControlPlane, wrong: dict[str, Any]) -> None:
+    one = read_fill(bought("x1", 10), 2)._replace(**wrong)
+    with pytest.raises(WrongUse, match="whole numbers"):
+        plane.on_fill(one, "p")
+
+
 def test_a_fill_may_have_a_price_below_zero() -> None:
     one = read_fill(bought("x1", 10, price="-5", stop_price="-7"), 2)
     assert (one.exposure, one.risk) == (5_000, 2_000)

@@ -158,6 +158,43 @@ def test_a_cash_account_buys_only_with_what_confirmed_sells_brought() -> None:
     assert all(step.waits_for == () for step in two_accounts("margin", "v8.1.1").path)
 
 
+def test_a_buy_waits_for_no_more_sells_than_pay_for_it() -> None:
+    made = snapshot(
+        (account("one", "5000", holding("AAA", "100", "50"), holding("BBB", "100", "60"), kind="cash"), account("two", "30000")),
+        (instrument("AAA", "Old", "100"), instrument("BBB", "Old", "100"), instrument("NEW", "New", "100")),
+    )
+
+    def trade(name: str, ticker: str, side: str, size: int) -> ApprovedTrade:
+        sector = "New" if ticker == "NEW" else "Old"
+        given = {
+            "trade_id": name,
+            "ticker": ticker,
+            "sector": sector,
+            "side": side,
+            "account": "one",
+            "size_minor": size,
+            "approved_at": AT,
+        }
+        return ApprovedTrade.model_validate(given)
+
+    approved = ApprovedQueue(
+        as_of=AT,
+        source="test",
+        portfolio="test",
+        trades=(
+            trade("S1", "AAA", "sell", 1_000_000),
+            trade("S2", "BBB", "sell", 1_000_000),
+            trade("B1", "NEW", "buy", 500_000),
+            trade("B2", "NEW", "buy", 800_000),
+            trade("B3", "NEW", "buy", 800_000),
+        ),
+        approved_allocations={"Old": 363_636},
+    )
+    plan = queue_plan(Inputs(made, NO_RESTRICTIONS, shipped_profile("v8.0.3"), AT), approved)
+    waits = {step.trade_id: step.waits_for for step in plan.path}
+    assert waits == {"S1": (), "S2": (), "B1": (), "B2": ("S1",), "B3": ("S1", "S2")}
+
+
 def test_a_buy_before_the_sale_that_pays_for_it_blocks_the_plan_in_approval_order() -> None:
     made = snapshot(
         (account("brokerage", "20000", holding("OLD", "800", "50"), kind="cash"),),

@@ -196,3 +196,13 @@ def test_the_limit_price_and_the_worst_case_are_against_the_trade() -> None:
     assert (purchase.limit_price, purchase.worst_amount_minor) == (Decimal("100.5"), purchase.amount_minor * 1005 // 1000)
     assert sale.amount_minor == 1_000_000
     assert sale.worst_fee_minor == 695 + 100  # 6.95 and a basis point of 9,950.00, rounded up
+
+
+def test_what_one_purchase_took_from_an_account_is_gone_for_the_next() -> None:
+    made = snapshot((account("small", "4000"), account("large", "6000")), PRICES)
+    rules = with_rules(with_rules(V8, "limits", position_pct=100, sector_cap_pct=100), "trades", pick_shares=(50, 50))
+    found = generated(made, to("New", 80), profile=rules)
+    assert [(trade.account, trade.ticker, f"{trade.quantity:f}") for trade in found.trades] == [
+        ("large", "NNN", "40"),
+        ("small", "OOO", "133"),
+    ]
