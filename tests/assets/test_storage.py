@@ -55,6 +55,24 @@ def test_a_run_needs_one_engine_for_the_index_and_one_for_itself(tmp_path: Path,
     assert len(engines) == len(set(engines)) == 4
 
 
+def test_a_process_that_was_forked_opens_the_log_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = EventLog(str(tmp_path))
+    assert list(log.get_records_for_run("a").records) == []
+    before = dict(log._engines)
+    monkeypatch.setattr(log, "_process", 0)
+    assert list(log.get_records_for_run("a").records) == []
+    assert not set(map(id, before.values())) & set(map(id, log._engines.values()))
+
+
+def test_after_it_is_disposed_of_nothing_is_open(tmp_path: Path) -> None:
+    log = EventLog(str(tmp_path))
+    assert not log.has_asset_key(dg.AssetKey("made"))
+    (engine,) = log._engines.values()
+    assert engine.pool.checkedin() == 1
+    log.dispose()
+    assert engine.pool.checkedin() == 0 and not log._engines
+
+
 def test_engines_of_old_runs_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "KEPT_ENGINES", 2)
     log = EventLog(str(tmp_path))

@@ -117,7 +117,7 @@ def fill_of(row: Mapping[str, Any], money: Money) -> Fill:
         strategy=row["strategy"],
         symbol=symbol,
         quantity=sign * quantity_units(row["quantity"]),
-        exposure=minor(_EXACT.multiply(row["price"], each), digits),
+        exposure=minor(abs(_EXACT.multiply(row["price"], each)), digits),  # a price may be below zero, an exposure is not
         risk=None if lost is None or lost < NOTHING else minor(_EXACT.multiply(lost, each), digits),
         intent_id=row["intent_id"] or "",
         template=known_name(row["template"]),
