@@ -57,7 +57,11 @@ def _parts(of: Sources, identity: str, content: Mapping[str, Any], in_lake: Mapp
     rests, day = content["rests_on"], date.fromisoformat(content["day"])
     changes = [_adjustment(item) for item in content["adjustments"]]
     withheld = [_withheld(item) for item in content["withheld"]]
-    found = [listing("what it changes", lambda: changes, "as proposed; once approved, orders of the control plane enforce it")] if changes else []
+    found = (
+        [listing("what it changes", lambda: changes, "as proposed; once approved, orders of the control plane enforce it")]
+        if changes
+        else []
+    )
     found += [listing("considered and withheld", lambda: withheld)] if withheld else []
     found.append(Draft("drawdown regime", rests["regime"], rests["regime"], "it calls for the mode"))
     found.append(Draft("alerts it rests on", parts=lambda: [_known_alert(of, name, day) for name in rests["alert_ids"]]))

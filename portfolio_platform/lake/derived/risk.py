@@ -72,7 +72,7 @@ CONCENTRATION_DRIFT = Table(
         number("share", "mean share over the window's sessions with exposure", "fraction of gross"),
         number("baseline", "mean share over the baseline's sessions with exposure", "fraction of gross"),
         number("drift", "share less baseline", "fraction of gross"),
-        number("drift_low", "lower bound of the drift at the policy's confidence, from how the baseline's windows vary", "fraction of gross"),
+        number("drift_low", "lower bound of the drift at the policy's confidence, as the baseline's windows vary", "fraction of gross"),
         number("drift_high", "upper bound", "fraction of gross"),
         of("integer", "sessions", "sessions with exposure in the window", "sessions"),
         of("integer", "baseline_sessions", "sessions with exposure in the baseline", "sessions"),
