@@ -74,12 +74,13 @@ def envelopes(
     home: HomeOption = None,
     as_of: AsOf = None,
 ) -> None:
-    """Show the newest envelope of every active symbol."""
+    """Show the envelope in force of every active symbol; one from terms that are over is in force no more."""
     with opened(home, as_of) as opened_home:
         from portfolio_platform.control.views import envelope_view
 
         found = state_of(opened_home, portfolio)
-        view = [envelope_view(one, found.digits) for name, one in sorted(found.issued.items()) if symbol in ("", name)]
+        in_force = [one for _, one in sorted(found.issued.items()) if one.terms_version == found.terms.version]
+        view = [envelope_view(one, found.digits) for one in in_force if symbol in ("", one.symbol)]
         if json:
             print_json(view)
             return

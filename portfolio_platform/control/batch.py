@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from portfolio_platform.book.events import NewEvent
 from portfolio_platform.control import findings
-from portfolio_platform.control.envelopes import due, envelope, free_places
+from portfolio_platform.control.envelopes import due, free_places
 from portfolio_platform.control.events import (
     ENVELOPE_ISSUED,
     AllocationDecided,
@@ -158,8 +158,8 @@ class Batch:
         symbols = due(self.state, self.now, None if shared else [one for one in touched if self._is_active(one)])
         if not symbols:
             return []
-        told = [envelope(self.state, symbol, self.now) for symbol in symbols]
         self.put(EnvelopesIssued(self.now, tuple(symbols), reason or ("terms" if shared else "activity")))
+        told = [self.state.issued[symbol] for symbol in symbols]
         self.pending += [
             NewEvent(
                 stream_of(self.state.portfolio, one.symbol),

@@ -78,7 +78,7 @@ def due(state: ControlState, at: int, symbols: Iterable[str] | None = None) -> l
     found = []
     for symbol in state.active_symbols if symbols is None else symbols:
         before = state.issued.get(symbol)
-        if before is None:
+        if before is None or before.terms_version != state.terms.version:
             found.append(symbol)
             continue
         now = envelope(state, symbol, at)
