@@ -288,7 +288,7 @@ def _encode_decided(event: AllocationDecided) -> dict[str, object]:
 
 def _decode_decided(data: Mapping[str, Any], *, brief: bool = False) -> AllocationDecided:
     intent = _new(PortfolioIntent, _intent_of(data["intent"]))
-    return AllocationDecided(data["at"], intent, decode_decision(data["decision"], intent, brief=brief))
+    return _new(AllocationDecided, (data["at"], intent, decode_decision(data["decision"], intent, brief=brief)))
 
 
 def _encode_fill(event: FillRecorded) -> dict[str, object]:

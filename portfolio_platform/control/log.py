@@ -25,7 +25,7 @@ def events_after(connection: Connection, portfolio: str, version: int = 0, *, br
     query = _AFTER.where(_LOG.stream == stream_of(portfolio), _LOG.version > version)
     with connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)) as rows:
         for seq, at, name, content in rows:
-            yield Placed(seq, at, decode(name, orjson.loads(content)["data"], brief=brief))
+            yield tuple.__new__(Placed, (seq, at, decode(name, orjson.loads(content)["data"], brief=brief)))
 
 
 def hash_of(connection: Connection, portfolio: str, version: int) -> str:
