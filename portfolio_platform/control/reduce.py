@@ -28,6 +28,8 @@ from portfolio_platform.control.state import EMPTY, ControlState, Fill, Key, Pos
 from portfolio_platform.control.terms import revised
 from portfolio_platform.days import day_number
 
+_new = tuple.__new__
+assert ControlState._fields[:3] == ("portfolio", "version", "now"), "`apply` takes these three for the first"
 REMEMBERED = 7 * 86_400_000_000_000
 """How long a fill that came before its decision is waited for."""
 
@@ -40,7 +42,8 @@ def apply(state: ControlState, event: Event) -> ControlState:
     """
     after = _APPLIED[type(event)](state, event)
     at = event.at
-    return after._replace(version=state.version + 1, now=at if at > state.now else state.now)
+    # every event passes here: the first three fields anew and the rest as it is, in a fifth of the time of `_replace`
+    return _new(ControlState, (after.portfolio, state.version + 1, at if at > state.now else state.now, *after[3:]))
 
 
 def remaining(before: ControlState, after: ControlState, event: Event) -> dict[str, int]:
