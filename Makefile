@@ -30,7 +30,7 @@ ui: $(INSTALLED)
 	@$(BIN)/dagster dev --host 127.0.0.1 --port 3000 --workspace workspace.yaml
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check .

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,22 @@ def imported(home: Home, folder: Path, content: str | bytes, name: str = "fills.
 
 def in_force(home: Home) -> list[str]:
     return sorted(active.read(home.lake, FILLS, ("execution_id",))["execution_id"].to_pylist(), key=str)
+
+
+def contents(home: Home) -> list[dict[str, Any]]:
+    """Return all that the lake knows of the fills in force."""
+    return sorted(active.read(home.lake, FILLS).to_pylist(), key=lambda row: row["row_id"])
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What the lake knows of the good fills from a plain file."""
+    folder = tmp_path_factory.mktemp("plain")
+    home = Home(folder / "home")
+    home.create()
+    assert imported(home, folder / "in", fills(*GOOD)).exit_code == 0
+    home.book.close()
+    return contents(home)
 
 
 def everything_works(home: Home) -> None:
@@ -124,7 +141,15 @@ WHOLE_FILES: list[tuple[str, str, bytes, tuple[str, ...], int, int]] = [
 
 @pytest.mark.parametrize(("_name", "file", "content", "said", "rows", "code"), WHOLE_FILES, ids=[case[0] for case in WHOLE_FILES])
 def test_a_file_of_another_kind_is_read_or_refused_with_a_reason(
-    ledger: Home, tmp_path: Path, _name: str, file: str, content: bytes, said: tuple[str, ...], rows: int, code: int
+    ledger: Home,
+    plain: list[dict[str, Any]],
+    tmp_path: Path,
+    _name: str,
+    file: str,
+    content: bytes,
+    said: tuple[str, ...],
+    rows: int,
+    code: int,
 ) -> None:
     ran = imported(ledger, tmp_path / "in", content, file)
     assert ran.exit_code == code, ran.text
@@ -133,7 +158,10 @@ def test_a_file_of_another_kind_is_read_or_refused_with_a_reason(
         assert words in ran.text
     if rows >= 0:
         assert len(in_force(ledger)) == rows
-    if len(in_force(ledger)):
+    if rows == len(GOOD):
+        # what is built rests on the rows alone, and they are those of the plain file
+        assert contents(ledger) == plain
+    elif len(in_force(ledger)):
         everything_works(ledger)
 
 
