@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from immutables import Map
 
-from portfolio_platform.orchestrator.broker import model as broker
+from portfolio_platform.broker import model as broker
 from portfolio_platform.orchestrator.escalation import Answered, Escalation
 from portfolio_platform.orchestrator.refresh import Figures, RefreshAnswer, Refreshing, RefreshRequest
 

@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portfolio_platform.orchestrator.broker.model import Filled
-from portfolio_platform.orchestrator.broker.terms import BrokerTerms
-from portfolio_platform.orchestrator.codec import from_bytes, to_bytes
+from portfolio_platform.broker.model import Filled
+from portfolio_platform.broker.terms import BrokerTerms
+from portfolio_platform.codec import from_bytes, to_bytes
 from portfolio_platform.orchestrator.loop import replay, step
 from portfolio_platform.orchestrator.loop_checks import buffer_state
 from portfolio_platform.orchestrator.loop_model import LoopEvent, LoopState, Reported

@@ -1,6 +1,6 @@
 """Orders as they come: accepted, rejected, repeated, replaced, cancelled. What bars do to them is in `filling`."""
 
-from portfolio_platform.orchestrator.broker.model import (
+from portfolio_platform.broker.model import (
     KINDS,
     UNIT,
     Cancel,
@@ -15,8 +15,8 @@ from portfolio_platform.orchestrator.broker.model import (
     Replace,
     Replaced,
 )
-from portfolio_platform.orchestrator.broker.state import BrokerState, Group, Working
-from portfolio_platform.orchestrator.broker.terms import BrokerTerms
+from portfolio_platform.broker.state import BrokerState, Group, Working
+from portfolio_platform.broker.terms import BrokerTerms
 
 Answer = tuple[BrokerState, tuple[Event, ...]]
 EXIT = "/exit-"

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from portfolio_platform.orchestrator.broker.model import UNIT, Bar, BarClosed, Labels, Order, Place
-from portfolio_platform.orchestrator.broker.state import Account, BrokerState, opened
-from portfolio_platform.orchestrator.broker.step import run, step
-from portfolio_platform.orchestrator.broker.terms import BrokerTerms
+from portfolio_platform.broker.model import UNIT, Bar, BarClosed, Labels, Order, Place
+from portfolio_platform.broker.state import Account, BrokerState, opened
+from portfolio_platform.broker.step import run, step
+from portfolio_platform.broker.terms import BrokerTerms
 
 MINUTE = 60_000_000_000
 START = 20_000 * 86_400_000_000_000 + 15 * 60 * MINUTE

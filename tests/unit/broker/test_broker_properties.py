@@ -6,11 +6,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portfolio_platform.orchestrator.broker.model import UNIT, Bar, BarClosed, Cancel, Filled, Ignored, Input, Labels, Order, Place, Replace
-from portfolio_platform.orchestrator.broker.state import Account, opened, state_bytes, state_of
-from portfolio_platform.orchestrator.broker.step import run, step
-from portfolio_platform.orchestrator.broker.terms import BrokerTerms
-from tests.unit.orchestrator.broker_examples import MINUTE, START, px
+from portfolio_platform.broker.model import UNIT, Bar, BarClosed, Cancel, Filled, Ignored, Input, Labels, Order, Place, Replace
+from portfolio_platform.broker.state import Account, opened, state_bytes, state_of
+from portfolio_platform.broker.step import run, step
+from portfolio_platform.broker.terms import BrokerTerms
+from tests.unit.broker.broker_examples import MINUTE, START, px
 
 SYMBOLS = ("AAA", "BBB")
 prices = st.integers(80, 120).map(px)

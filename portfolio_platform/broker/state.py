@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 
 from immutables import Map
 
-from portfolio_platform.orchestrator.broker.model import OPEN_STATES, Bar, Order, OrderState
-from portfolio_platform.orchestrator.codec import from_bytes, to_bytes
+from portfolio_platform.broker.model import OPEN_STATES, Bar, Order, OrderState
+from portfolio_platform.codec import from_bytes, to_bytes
 
 Key = tuple[str, str, str]
 """Account, strategy and symbol: one position."""

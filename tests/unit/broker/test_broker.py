@@ -2,11 +2,11 @@
 
 import pytest
 
-from portfolio_platform.orchestrator.broker.interface import PaperBroker
-from portfolio_platform.orchestrator.broker.model import UNIT, BarClosed, Cancel, CashMoved, Filled, Place, Replace
-from portfolio_platform.orchestrator.broker.state import forgotten, state_bytes, state_of
-from portfolio_platform.orchestrator.broker.terms import BrokerTerms, Injection
-from tests.unit.orchestrator.broker_examples import FREE, MINUTE, START, account, bar, changes, fills, order, place, played, px, step
+from portfolio_platform.broker.interface import PaperBroker
+from portfolio_platform.broker.model import UNIT, BarClosed, Cancel, CashMoved, Filled, Place, Replace
+from portfolio_platform.broker.state import forgotten, state_bytes, state_of
+from portfolio_platform.broker.terms import BrokerTerms, Injection
+from tests.unit.broker.broker_examples import FREE, MINUTE, START, account, bar, changes, fills, order, place, played, px, step
 
 
 def test_a_market_order_fills_at_the_open_of_the_next_bar_not_at_the_bar_of_its_decision():

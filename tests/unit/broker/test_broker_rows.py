@@ -5,11 +5,11 @@ from decimal import Decimal
 
 from portfolio_platform.home import Home
 from portfolio_platform.lake.facts import FILLS
-from portfolio_platform.orchestrator.broker.model import UNIT, Filled, Labels
-from portfolio_platform.orchestrator.broker.rows import COLUMNS, bar_of, fill_row, fills_csv
-from portfolio_platform.orchestrator.broker.terms import BrokerTerms
+from portfolio_platform.broker.model import UNIT, Filled, Labels
+from portfolio_platform.broker.rows import COLUMNS, bar_of, fill_row, fills_csv
+from portfolio_platform.broker.terms import BrokerTerms
 from portfolio_platform.sources.pipeline import import_paths
-from tests.unit.orchestrator.broker_examples import MINUTE, START, bar, order, played, px
+from tests.unit.broker.broker_examples import MINUTE, START, bar, order, played, px
 
 LABELS = Labels("p", "trend", "sig-1", "int-1", "breakout", "squeeze", "trg-1", "policy", "USD", px(99.5), px(95), px(110))
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from portfolio_platform.orchestrator.broker.filling import barred
-from portfolio_platform.orchestrator.broker.model import BarClosed, Cancel, CashMoved, Event, Input, Place, Replace
-from portfolio_platform.orchestrator.broker.placing import Answer, cancelled, moved_cash, placed, replaced
-from portfolio_platform.orchestrator.broker.state import BrokerState
-from portfolio_platform.orchestrator.broker.terms import BrokerTerms
+from portfolio_platform.broker.filling import barred
+from portfolio_platform.broker.model import BarClosed, Cancel, CashMoved, Event, Input, Place, Replace
+from portfolio_platform.broker.placing import Answer, cancelled, moved_cash, placed, replaced
+from portfolio_platform.broker.state import BrokerState
+from portfolio_platform.broker.terms import BrokerTerms
 
 
 def step(terms: BrokerTerms, state: BrokerState, given: Input) -> Answer:

@@ -2,8 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-from portfolio_platform.orchestrator.broker.model import Bar
-from portfolio_platform.orchestrator.broker.state import Working
+from portfolio_platform.broker.model import Bar
+from portfolio_platform.broker.state import Working
 
 
 class Match(NamedTuple):

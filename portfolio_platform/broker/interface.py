@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from portfolio_platform.orchestrator.broker.model import Bar, BarClosed, Cancel, Event, Input, Order, Place, Replace
-from portfolio_platform.orchestrator.broker.state import BrokerState, Working, state_bytes, state_of
-from portfolio_platform.orchestrator.broker.step import step
-from portfolio_platform.orchestrator.broker.terms import BrokerTerms
+from portfolio_platform.broker.model import Bar, BarClosed, Cancel, Event, Input, Order, Place, Replace
+from portfolio_platform.broker.state import BrokerState, Working, state_bytes, state_of
+from portfolio_platform.broker.step import step
+from portfolio_platform.broker.terms import BrokerTerms
 
 
 class Broker(Protocol):

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from portfolio_platform.orchestrator.broker.matching import Match, eligible, match, rank, reached
-from portfolio_platform.orchestrator.broker.model import Bar, Changed, Event, Filled, Ignored, Kind, Order
-from portfolio_platform.orchestrator.broker.placing import EXIT, Answer, ended, notional_of, rested
-from portfolio_platform.orchestrator.broker.state import BrokerState, Working
-from portfolio_platform.orchestrator.broker.terms import MILLION, BrokerTerms
+from portfolio_platform.broker.matching import Match, eligible, match, rank, reached
+from portfolio_platform.broker.model import Bar, Changed, Event, Filled, Ignored, Kind, Order
+from portfolio_platform.broker.placing import EXIT, Answer, ended, notional_of, rested
+from portfolio_platform.broker.state import BrokerState, Working
+from portfolio_platform.broker.terms import MILLION, BrokerTerms
 
 
 def barred(terms: BrokerTerms, state: BrokerState, bar: Bar) -> Answer:
