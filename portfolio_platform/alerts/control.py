@@ -41,6 +41,9 @@ KINDS: dict[str, Kind] = {
     ),
     "fill_disputed": Kind("warning", "came a second time with other content", f"See which statement of the fill is right. {LOOK}"),
     "intent_conflict": Kind("warning", "used the id of another intent", f"Let the strategy give every intent an id of its own. {LOOK}"),
+    "plan_conflict": Kind(
+        "info", "was planned beyond what its envelope allows", "Look at the plan with `portfolio orchestrate guide`; it is blocked."
+    ),
 }
 OTHER = Kind("warning", "did what the log should not contain", LOOK)
 

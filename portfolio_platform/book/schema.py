@@ -2,7 +2,7 @@
 
 The migrations make these tables; a test holds that both say the same. Instants and days are ISO text (see
 `instants`), content is the very bytes that were hashed. The tables from `alerts` on are read models: each row is what the
-events about it add up to (see `read_models`), but for the columns in `TRANSIENT`.
+events about it add up to (see `read_models`), but for the columns in `TRANSIENT`; `snapshots` saves replaying.
 """
 
 from sqlalchemy import (
@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = "0003"
+VERSION = "0004"
 """The newest migration: the version of a book that this code reads and writes. Versions order as text."""
 
 VERSION_TABLE = "book_version"
@@ -245,6 +245,18 @@ checkpoints = Table(
     Column("signature", Text, nullable=False),
     Column("event_seq", SEQUENCE_NUMBER, ForeignKey("events.seq"), nullable=False),
 )
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("carried", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("event_seq", SEQUENCE_NUMBER, ForeignKey("events.seq"), nullable=False),
+)
+"""The newest state that was kept of a stream (see `snapshots`): no truth of its own, for its events add up to it."""
 
 READ_MODELS: dict[str, Table] = {
     table.name: table

@@ -139,7 +139,8 @@ class EnvelopesIssued(NamedTuple):
 class Noticed(NamedTuple):
     """Something that the events should not have contained; it changes nothing, and is an alert.
 
-    ``what`` is ``overfill``, ``unreserved_fill``, ``quantity_drift``, ``fill_disputed`` or ``intent_conflict``.
+    ``what`` is ``overfill``, ``unreserved_fill``, ``quantity_drift``, ``fill_disputed``,
+    ``intent_conflict`` or ``plan_conflict`` (a plan of the orchestrator wants more than the envelope allows).
     """
 
     at: int

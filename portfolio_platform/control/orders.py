@@ -89,19 +89,7 @@ def sign_order(home: Home, wanted: Wanted, key: SigningKey) -> SignedApproval:
     """
     state = _in_charge(ControlPlane(home.book, home.clock).get_portfolio_state(wanted.portfolio), wanted.portfolio)
     _check(wanted, state, home.clock.now())
-    with home.book.reading() as connection:
-        operator = operator_of(connection, key)
-    return sign_approval(
-        key,
-        operator=operator.name,
-        subject=wanted.subject,
-        subject_hash=wanted.hash,
-        decision="approve",
-        reason=wanted.reason,
-        terms_version=state.terms.version,
-        now=home.clock.now(),
-        valid=timedelta(minutes=_approvals(home, wanted.portfolio).valid_minutes),
-    )
+    return sign(home, Subject(wanted.portfolio, wanted.subject, wanted.hash, wanted.reason, "portfolio control sign"), key, state)
 
 
 def give(home: Home, wanted: Wanted, *, by: str, signed: SignedApproval | None = None, plane: ControlPlane | None = None) -> Given:
@@ -131,6 +119,23 @@ def give(home: Home, wanted: Wanted, *, by: str, signed: SignedApproval | None =
     if approval is not None and approval.state == "refused":
         raise ApprovalRefused(approval.code, approval.reason)
     return given
+
+
+def sign(home: Home, about: Subject, key: SigningKey, state: ControlState) -> SignedApproval:
+    """Sign what is asked for on the terms in force, to be handed in within the time that the policy gives. Raises `WrongUse`."""
+    with home.book.reading() as connection:
+        operator = operator_of(connection, key)
+    return sign_approval(
+        key,
+        operator=operator.name,
+        subject=about.subject,
+        subject_hash=about.hash,
+        decision="approve",
+        reason=about.reason,
+        terms_version=state.terms.version,
+        now=home.clock.now(),
+        valid=timedelta(minutes=_approvals(home, about.portfolio).valid_minutes),
+    )
 
 
 def _approvals(home: Home, portfolio: str) -> ApprovalPolicy:
@@ -239,27 +244,46 @@ def _amount(wanted: Wanted, state: ControlState) -> tuple[int, int]:
 def _judged(
     home: Home, connection: Connection, wanted: Wanted, state: ControlState, by: str, signed: SignedApproval | None
 ) -> Approval | None:
+    """Return the approval of an order as the book is to have it; None where none is asked for nor given."""
+    about = Subject(wanted.portfolio, wanted.subject, wanted.hash, wanted.reason, "portfolio control sign")
+    return judged(home, connection, about, state, by, signed)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a signature is asked for: of which portfolio, its id and hash, why it is decided, and the command that signs it."""
+
+    portfolio: str
+    subject: str
+    hash: str
+    reason: str
+    command: str
+
+
+def judged(
+    home: Home, connection: Connection, about: Subject, state: ControlState, by: str, signed: SignedApproval | None
+) -> Approval | None:
     """Return the approval as the book is to have it, accepted or refused; None where none is asked for nor given."""
-    policy, now = _approvals(home, wanted.portfolio), home.clock.now()
+    policy, now = _approvals(home, about.portfolio), home.clock.now()
     if signed is None and not (policy.live_signed if state.live else policy.paper_signed):
         return None
-    asked = Asked(wanted.subject, wanted.hash, "approve", state.terms.version, now, timedelta(minutes=policy.valid_minutes), by=by)
+    asked = Asked(about.subject, about.hash, "approve", state.terms.version, now, timedelta(minutes=policy.valid_minutes), by=by)
     said = None if signed is None else signed.statement
     if signed is None:
-        refused: Refusal | None = Refusal("unsigned", f"{wanted.portfolio} asks for a signature; make it with `portfolio control sign`")
+        refused: Refusal | None = Refusal("unsigned", f"{about.portfolio} asks for a signature; make it with `{about.command}`")
         key = None
     else:
         keys = operators.named(connection, said.operator) if said is not None else []
         used = said is not None and approvals.nonce_used(connection, said.nonce)
         refused, key = approvals.refusal(signed, asked, keys, used=used), approvals.signer(signed, keys)
     return Approval(
-        id=approvals.next_id(connection, wanted.subject),
-        portfolio=wanted.portfolio,
-        subject=wanted.subject,
+        id=approvals.next_id(connection, about.subject),
+        portfolio=about.portfolio,
+        subject=about.subject,
         decision="approve",
         operator=by if said is None else said.operator,
         key_id="" if key is None else key.id,
-        subject_hash=wanted.hash if said is None else said.subject_hash,
+        subject_hash=about.hash if said is None else said.subject_hash,
         terms_version=None if said is None else said.terms_version,
         nonce=None if said is None else said.nonce,
         expires_at=None if said is None else said.expires_at,
@@ -268,5 +292,5 @@ def _judged(
         at=instant_text(now),
         state="refused" if refused is not None else "accepted",
         code=refused.code if refused is not None else "",
-        reason=refused.reason if refused is not None else wanted.reason,
+        reason=refused.reason if refused is not None else about.reason,
     )

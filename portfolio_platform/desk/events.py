@@ -40,12 +40,12 @@ class Conflict(NamedTuple):
     """Something that a plan wants and the control plane's envelope does not allow.
 
     Attributes:
-        code: ``risk_off``, ``flatten_only``, ``envelope_expired``, ``stale_state``, ``new_risk``, ``symbol_risk`` or ``positions``.
+        code: what the control plane answers to the trade (``rejected_risk_off``, ``approved_clipped`` ...), or ``envelope_expired``.
         symbol: of the trade.
-        trade_id: of the plan's trade; empty where it is about several.
-        version: of the envelope; 0 where it was worked out and none was issued.
-        limit: what is allowed, minor units or a count.
-        wanted: what the plan wants, in the same unit.
+        trade_id: of the plan's trade.
+        version: of the symbol's envelope; 0 where none was issued.
+        limit: risk that is granted, minor units.
+        wanted: risk that the plan asks for, minor units.
         text: the same as a sentence.
     """
 
@@ -77,6 +77,7 @@ class PlanMade(NamedTuple):
         conflicts: with the control plane's envelope.
         escalation_id: the escalation that a blocked plan opened; empty where none.
         instead_of: the plan that it replaces, for the portfolio had moved; empty where none.
+        sources: where portfolio, rankings, restrictions and accounts were read: ``ledger``, or a file, relative to the home where it is in it.
     """
 
     at: int
@@ -96,6 +97,7 @@ class PlanMade(NamedTuple):
     conflicts: tuple[Conflict, ...] = ()
     escalation_id: str = ""
     instead_of: str = ""
+    sources: tuple[tuple[str, str], ...] = ()
 
 
 class PlanApproved(NamedTuple):
@@ -126,8 +128,8 @@ class PlanApproved(NamedTuple):
 class PlanRefused(NamedTuple):
     """An approval was asked for and refused.
 
-    ``code`` is ``blocked``, ``expired``, ``moved``, ``conditions``, ``superseded``, ``closed``, ``pending``, ``envelope``, ``other_hash``
-    or that of a signature that does not hold; ``portfolio_hash`` is that of the portfolio as it was found.
+    ``code`` is ``blocked``, ``expired``, ``moved``, ``conditions``, ``superseded``, ``closed``, ``pending``, ``envelope``,
+    ``restricted``, ``other_hash``, or that of a signature that does not hold; ``portfolio_hash`` is that of the portfolio as it was found.
     """
 
     at: int
@@ -193,7 +195,7 @@ def encode_event(event: DeskEvent, names: Names = NAMES) -> tuple[str, dict[str,
     Raises:
         KeyError: it is none of these types.
     """
-    kind = type(event)
+    kind: Any = type(event)
     name = next((name for name, one in names.items() if one is kind), None)
     if name is None:
         raise KeyError(f"{kind.__name__} is none of {', '.join(names)}")
@@ -208,7 +210,7 @@ def decode_event(name: str, data: Mapping[str, Any], names: Names = NAMES) -> De
     Raises:
         TypeError: the data lacks a field without a default.
     """
-    kind = names.get(name)
+    kind: Any = names.get(name)
     if kind is None:
         return Other(int(data["at"]), data["execution_id"], name)
     event: DeskEvent = kind(**{field: decode(data[field], declared) for field, declared in _fields(kind) if field in data})

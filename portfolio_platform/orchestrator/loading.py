@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from portfolio_platform.control.money import digits_of, major, minor
 from portfolio_platform.errors import DataProblem
+from portfolio_platform.orchestrator.accounts import Accounts
 from portfolio_platform.orchestrator.directive import Directives
 from portfolio_platform.orchestrator.directives import contradictions, parse_directives
 from portfolio_platform.orchestrator.model import ApprovedQueue, RestrictionList, SectorRankings, Snapshot, StockRecommendation, Typed
-from portfolio_platform.orchestrator.planned import Plan
+from portfolio_platform.orchestrator.planned import Plan, SectorTarget
 
 SAMPLES = Path(__file__).parent / "samples"
 LARGEST = 50_000_000
@@ -21,6 +22,12 @@ LARGEST = 50_000_000
 MONEY = ("cash", "size", "daily_value", "approved_size")
 """Fields that a file may state in units of the currency, such as ``"cash": "25000.00"``; a model has them as ``cash_minor``."""
 _Document = TypeVar("_Document", bound=Typed)
+
+
+class DirectivesFile(Directives):
+    """Directives as a plan's folder has them: beside them what each was in money then, which is read over."""
+
+    targets: tuple[SectorTarget, ...] = ()
 
 
 def load_snapshot(path: Path) -> Snapshot:
@@ -43,6 +50,11 @@ def load_recommendation(path: Path) -> StockRecommendation:
     return _load(path, StockRecommendation)
 
 
+def load_accounts(path: Path) -> Accounts:
+    """Return the accounts of a JSON file. Raises `DataProblem`."""
+    return _load(path, Accounts)
+
+
 def load_queue(path: Path) -> ApprovedQueue:
     """Return the approved queue of a JSON file, whose ``currency`` says what sizes are in, USD where it does not. Raises `DataProblem`."""
     return _load(path, ApprovedQueue)
@@ -59,9 +71,14 @@ def load_directives(path: Path) -> Directives:
     Raises:
         DataProblem: it cannot be read, or its JSON is wrong. What a markdown document says never raises.
     """
-    if path.suffix.lower() != ".json":
-        return parse_directives(_text(path))
-    read = _load(path, Directives)
+    return read_directives(read_text(path), path.name)
+
+
+def read_directives(text: str, name: str) -> Directives:
+    """Return the directives of a document's text: JSON where its name ends so, else markdown. Raises `DataProblem` for wrong JSON."""
+    if not name.lower().endswith(".json"):
+        return parse_directives(text)
+    read = read_json(text, Directives, name)
     found = [finding for finding in contradictions(read.directives, read.lines) if finding not in read.findings]
     return read.model_copy(update={"findings": (*read.findings, *found)})
 
@@ -91,10 +108,11 @@ def read_json(text: str, model: type[_Document], name: str) -> _Document:
 
 
 def _load(path: Path, model: type[_Document]) -> _Document:
-    return read_json(_text(path), model, path.name)
+    return read_json(read_text(path), model, path.name)
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a document. Raises `DataProblem` where it cannot be read, is too large or not UTF-8."""
     try:
         if path.stat().st_size > LARGEST:
             raise DataProblem(f"{path.name}: it has {path.stat().st_size} bytes, and at most {LARGEST} are read; take the document alone")

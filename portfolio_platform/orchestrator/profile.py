@@ -168,6 +168,12 @@ class Escalation(Part):
     routing: str = Field(description="[v8.1.1 STEP 3A; v8.0.3 'Escalation triggers': Master-Architect] who decides")
     sla_minutes: Count = Field(description="[v8.1.1 STEP 3A: 30; v8.0.3 says none, the same] time to an answer")
     request: str = Field(description="[v8.1.1 STEP 3A] what is asked where a constraint is violated")
+    exceptions: tuple[
+        Literal["sector_cap", "position_size", "sector_increase", "cash_buffer", "buffer_throughout", "buffer_would_breach"], ...
+    ] = Field(
+        description="[v8.1.1 STEP 3A 'Approve exception to sector cap'; v8.0.3 Escalations #2, #3 'proceed', 'approval with caveat'] "
+        "constraints that an approved escalation may let a plan violate; a restricted name and cash below zero are never among them"
+    )
 
 
 class Approval(Part):

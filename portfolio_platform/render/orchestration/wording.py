@@ -40,12 +40,16 @@ def signed(minor: int, digits: int) -> str:
 
 
 def percent(ppm: int | None) -> str:
-    """Return parts per million as a percentage of two decimals at most; a dash for None."""
+    """Return parts per million as a percentage of two decimals; a dash for None, ≈ before what is too small to write."""
     if ppm is None:
         return NULL
-    hundredths = round(Decimal(ppm) / 10_000, 2)
-    text = f"{amounts.plain(hundredths):f}".replace("-", MINUS)
-    return f"≈ {text} %" if ppm and not hundredths else f"{text} %"
+    text = f"{round(Decimal(ppm) / 10_000, 2):.2f}".replace("-", MINUS)
+    return f"≈ {text} %" if ppm and not text.strip("0.−") else f"{text} %"
+
+
+def exact_percent(ppm: int | None) -> str:
+    """Return parts per million as a percentage with the decimals that it has; a dash for None."""
+    return NULL if ppm is None else f"{amounts.percent(ppm)} %"
 
 
 def points(ppm: int) -> str:

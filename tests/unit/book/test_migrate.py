@@ -41,7 +41,7 @@ def later(tmp_path: Path) -> Path:
     """The package's migrations and one more, as a later version of the package would have."""
     folder = tmp_path / "100% later" / "migrations"
     shutil.copytree(OWN, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    add(folder, "0004", schema.VERSION)
+    add(folder, "0005", schema.VERSION)
     return folder
 
 
@@ -94,22 +94,22 @@ def test_a_migration_that_breaks_in_the_middle_leaves_nothing(url: str, later: P
         with Book(url) as book, book.writing() as connection:
             append(connection, [NewEvent("s", "t", {}, "k")], recorded_at=NOW)
     before = tables(url) if created else set()
-    add(later, "0005", "0004", "op.execute(sa.text('SELECT nonsense FROM nowhere'))")
+    add(later, "0006", "0005", "op.execute(sa.text('SELECT nonsense FROM nowhere'))")
     with pytest.raises(StoreProblem):
         migrate.upgrade(url, scripts=later)
-    add(later, "0005", "0004", "raise ZeroDivisionError('in the middle')")
-    with pytest.raises(StoreProblem, match=r"to 0005 broke \(ZeroDivisionError: in the middle\); the book is as before"):
+    add(later, "0006", "0005", "raise ZeroDivisionError('in the middle')")
+    with pytest.raises(StoreProblem, match=r"to 0006 broke \(ZeroDivisionError: in the middle\); the book is as before"):
         migrate.upgrade(url, scripts=later)
     assert tables(url) == before
     assert migrate.current(url) == (schema.VERSION if created else None)
-    add(later, "0005", "0004")
-    assert migrate.upgrade(url, scripts=later) == "0005"
-    assert {"later_0004", "later_0005"} <= tables(url)
+    add(later, "0006", "0005")
+    assert migrate.upgrade(url, scripts=later) == "0006"
+    assert {"later_0005", "later_0006"} <= tables(url)
 
 
 def test_a_book_newer_than_the_code_is_refused(url: str, later: Path) -> None:
     migrate.upgrade(url, scripts=later)
-    match = "version 0004, this code knows 0003 at most; upgrade the package"
+    match = "version 0005, this code knows 0004 at most; upgrade the package"
     with pytest.raises(StoreProblem, match=match):
         migrate.upgrade(url)
     with Book(url) as book:
@@ -117,13 +117,13 @@ def test_a_book_newer_than_the_code_is_refused(url: str, later: Path) -> None:
             pass
         with pytest.raises(StoreProblem, match=match), book.writing():
             pass
-    assert migrate.current(url) == "0004"
+    assert migrate.current(url) == "0005"
 
 
 def test_a_book_older_than_the_code_is_not_used_before_it_is_migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate.upgrade(url)
-    monkeypatch.setattr(schema, "VERSION", "0004")
-    with Book(url) as book, pytest.raises(StoreProblem, match="needs 0004; migrate it"), book.reading():
+    monkeypatch.setattr(schema, "VERSION", "0005")
+    with Book(url) as book, pytest.raises(StoreProblem, match="needs 0005; migrate it"), book.reading():
         pass
 
 
@@ -162,7 +162,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_book_of_the_first_version_keeps_its_events_and_gains_the_tables(url: str, tmp_path: Path) -> None:
     first = tmp_path / "first"
-    shutil.copytree(OWN, first, ignore=shutil.ignore_patterns("__pycache__", "v0002*", "v0003*"))
+    shutil.copytree(OWN, first, ignore=shutil.ignore_patterns("__pycache__", "v0002*", "v0003*", "v0004*"))
     assert migrate.upgrade(url, scripts=first) == "0001"
     engines = open_engines(url)
     with engines.writer.begin() as connection:
@@ -177,7 +177,7 @@ def test_a_book_of_the_first_version_keeps_its_events_and_gains_the_tables(url: 
 
 def test_a_book_of_the_second_version_keeps_its_recommendations_to_the_last_column(url: str, tmp_path: Path) -> None:
     second = tmp_path / "second"
-    shutil.copytree(OWN, second, ignore=shutil.ignore_patterns("__pycache__", "v0003*"))
+    shutil.copytree(OWN, second, ignore=shutil.ignore_patterns("__pycache__", "v0003*", "v0004*"))
     assert migrate.upgrade(url, scripts=second) == "0002"
     row = {
         "portfolio": "core", "issued": "2010-12-04", "expires": "2010-12-09", "mode": "defensive", "content": "{}", "content_hash": "h",

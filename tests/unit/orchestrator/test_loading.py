@@ -15,6 +15,7 @@ from portfolio_platform.orchestrator.loading import SAMPLES
 LOADERS: dict[str, Callable[[Path], Any]] = {
     "portfolio.json": loading.load_snapshot,
     "portfolio_with_cash.json": loading.load_snapshot,
+    "accounts.json": loading.load_accounts,
     "sector_rankings.json": loading.load_rankings,
     "restriction_list.json": loading.load_restrictions,
     "stock_recommendation.json": loading.load_recommendation,

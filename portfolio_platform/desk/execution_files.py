@@ -1,0 +1,129 @@
+"""Reported fills become facts by the import that every source goes through; and the files of an execution's folder.
+
+Up to which event of the log it was done is in the name of the imported file, in the lake's own list of imports: what was reported before
+a kill is imported by the next call, and a lake that was restored from a backup is filled up again.
+"""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.compute as pc
+
+from portfolio_platform.book.events import chain_head
+from portfolio_platform.control.money import major
+from portfolio_platform.days import format_timestamp, nanoseconds
+from portfolio_platform.desk.execution_events import ExecutionState, reports_after, state_of
+from portfolio_platform.home import Home
+from portfolio_platform.lake.facts import FILLS, IMPORTS
+from portfolio_platform.orchestrator.executed import ReportedFill
+from portfolio_platform.orchestrator.execution_rows import set_aside_csv
+from portfolio_platform.orchestrator.papers import folder_name
+from portfolio_platform.orchestrator.planned import Plan
+from portfolio_platform.sources.pipeline import ImportResult, import_paths
+
+STRATEGY = "orchestrator"
+"""The strategy under which the ledger has what a plan did."""
+SOURCE = "execution"
+AT_ONCE = 500
+COLUMNS = (*(column.name for column in FILLS.columns), "revision", "bust")
+_NAME = re.compile(rf"fills-{SOURCE}-0*(\d+)\.csv$")
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What bringing in did: fills (and corrections) that the ledger had not, and the event of the log it reached."""
+
+    fills: int
+    set_aside: int
+    until_seq: int
+
+
+def bring_fills(home: Home) -> Brought:
+    """Import the fills of every report that the ledger does not have yet; a second time it finds nothing to do.
+
+    Raises:
+        StoreProblem: lake or book cannot be read or written.
+    """
+    brought, aside, after = 0, 0, brought_until(home)
+    while True:
+        with home.book.reading() as connection:
+            reports = reports_after(connection, after, AT_ONCE)
+            plans = {name: state_of(connection, name).papers.plan for name in {name for _, name, _ in reports}}
+        if not reports:
+            return Brought(brought, aside, after)
+        after = reports[-1][0]
+        rows = [fill_row(fill, plans[name]) for _, name, report in reports for fill in report.fills]
+        if rows:
+            done = _import(home, after, rows)
+            brought, aside = brought + done.imported, aside + done.set_aside
+
+
+def brought_until(home: Home) -> int:
+    """Return the event of the log up to which fills are facts; from the beginning where the log ends before it, being another."""
+    names = home.lake.read(IMPORTS, ["files"], pc.field("fact") == FILLS.name)["files"].to_pylist()
+    found = [int(match[1]) for files in names for name in files.split(",") if (match := _NAME.match(name))]
+    until = max(found, default=0)
+    with home.book.reading() as connection:
+        return until if until <= chain_head(connection).seq else 0
+
+
+def fill_row(fill: ReportedFill, plan: Plan) -> dict[str, str]:
+    """Return a reported fill as the cells of a row of `fills`; a cell without a value is empty."""
+    trade = next((one for one in plan.trades if one.trade_id == fill.trade_id), None)
+    planned = trade if trade is not None and trade.ticker == fill.ticker else None
+    cells = {
+        "execution_id": fill.fill_id,
+        "ts": format_timestamp(nanoseconds(fill.at)),
+        "portfolio": plan.portfolio,
+        "strategy": STRATEGY,
+        "symbol": fill.ticker,
+        "side": fill.side,
+        "quantity": f"{fill.quantity:f}",
+        "price": f"{fill.price:f}",
+        "currency": plan.currency,
+        "fee": f"{major(fill.fee_minor, plan.digits):f}",
+        "order_id": f"{plan.execution_id}.{fill.trade_id or 'beyond'}",
+        "template": plan.kind,
+        "decision_price": "" if planned is None else f"{planned.price:f}",
+        "decision_ts": format_timestamp(nanoseconds(plan.made_at)),
+        "stop_price": "" if fill.stop_price is None else f"{fill.stop_price:f}",
+        "target_price": f"{fill.profit_targets[0]:f}" if fill.profit_targets else "",
+        "account": fill.account,
+        "purpose": "policy",
+        "revision": str(fill.revision),
+        "bust": "true" if fill.withdrawn else "false",
+    }
+    return {name: cells.get(name, "") for name in COLUMNS}
+
+
+def _import(home: Home, last: int, rows: Sequence[dict[str, str]]) -> ImportResult:
+    with TemporaryDirectory(prefix="portfolio-executions-") as folder:
+        path = Path(folder) / f"fills-{SOURCE}-{last:012d}.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        return import_paths(home, [path])
+
+
+def folder_of(home: Home, execution_id: str) -> Path:
+    """Return the folder of an execution in the home."""
+    return home.root / "executions" / folder_name(execution_id)
+
+
+def write_files(home: Home, state: ExecutionState) -> Path:
+    """Write what the log has of an execution into its folder: the revisions of the portfolio document, and the rows set aside."""
+    from portfolio_platform.home import write_atomically
+
+    folder = folder_of(home, state.execution_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in state.documents:
+        write_atomically(folder / f"portfolio_document.r{one.revision}.md", one.document)
+    bad = [row for report in state.reports for row in report.set_aside]
+    if bad:
+        write_atomically(folder / "set_aside.csv", set_aside_csv(bad))
+    return folder
