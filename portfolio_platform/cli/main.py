@@ -13,6 +13,7 @@ from portfolio_platform.cli import (
     explain,
     operators,
     platform,
+    playbooks,
     policy,
     recommendations,
     reflections,
@@ -58,6 +59,7 @@ app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(recommendations.recommendations, name="recommendations")
 app.add_typer(operators.operators, name="operators")
 app.add_typer(policy.policy, name="policy")
+app.add_typer(playbooks.playbooks, name="playbooks")
 app.add_typer(control.control, name="control")
 assert control_cycle and control_orders and control_sign, "their commands add themselves to `portfolio control`"
 control.control.command("counterfactual")(counterfactual.counterfactual)

@@ -81,6 +81,17 @@ class Given:
     told: int
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a signature is asked for: of which portfolio, its id and hash, why it is decided, and the command that signs it."""
+
+    portfolio: str
+    subject: str
+    hash: str
+    reason: str
+    command: str
+
+
 def sign_order(home: Home, wanted: Wanted, key: SigningKey) -> SignedApproval:
     """Sign an order on the terms in force, to be handed in within the time that the policy gives.
 
@@ -247,17 +258,6 @@ def _judged(
     """Return the approval of an order as the book is to have it; None where none is asked for nor given."""
     about = Subject(wanted.portfolio, wanted.subject, wanted.hash, wanted.reason, "portfolio control sign")
     return judged(home, connection, about, state, by, signed)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a signature is asked for: of which portfolio, its id and hash, why it is decided, and the command that signs it."""
-
-    portfolio: str
-    subject: str
-    hash: str
-    reason: str
-    command: str
 
 
 def judged(

@@ -94,7 +94,7 @@ class UniverseBars:
     @property
     def counts(self) -> Times:
         """Return how many bars each symbol has; (symbols,)."""
-        return np.count_nonzero(self.ts, axis=1)
+        return np.asarray(np.count_nonzero(self.ts, axis=1), np.int64)
 
     def until(self, at: int, keep: int = BARS) -> "UniverseBars":
         """Return the newest ``keep`` bars of each symbol that closed at or before a time."""

@@ -34,9 +34,7 @@ def quotient(numerator: Floats, denominator: Floats) -> Floats:
 
 def atr_expansion(high: Floats, low: Floats, close: Floats) -> Floats:
     """Return the mean true range of 5 bars over that of 20."""
-    ranges = true_ranges(high[:, -20:], low[:, -20:], close[:, -21:]) if close.shape[1] < 21 else true_ranges(
-        high[:, -21:], low[:, -21:], close[:, -21:]
-    )
+    ranges = true_ranges(high[:, -21:], low[:, -21:], close[:, -21:])
     return quotient(4.0 * ranges[:, -5:].sum(axis=1), ranges.sum(axis=1))
 
 
@@ -50,7 +48,7 @@ def range_expansion(high: Floats, low: Floats) -> Floats:
 
 def bandwidth_rank(close: Floats) -> Floats:
     """Return the rank of the width of the Bollinger bands (20 bars) in its last 100, from 40 on; ties share the mean of their ranks."""
-    windows = sliding_window_view(close[:, -BANDWIDTH_BARS - 19 :], 20, axis=2 - 1)
+    windows = sliding_window_view(close[:, -BANDWIDTH_BARS - 19 :], 20, axis=1)
     # from the window's first close: equal closes have a width of nought, to the last bit
     apart = windows - windows[:, :, :1]
     centre = apart.mean(axis=2)

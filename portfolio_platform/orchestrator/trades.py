@@ -69,7 +69,17 @@ def generate_trades(
         picks = usable_picks(snapshot, target.sector, rankings, barred, profile, findings)
         if picks:
             buys += buy(snapshot, target, budget, picks, purse, margin, profile, findings)
+    _say_untouched(snapshot, targets, {trade.sector for trade in (*sells, *buys)}, findings)
     return Generated((*sells, *buys), tuple(findings))
+
+
+def _say_untouched(snapshot: Snapshot, targets: Sequence[SectorTarget], traded: set[str], findings: list[Finding]) -> None:
+    """Say of every sector that shall move, has no trade and was not spoken of, that what it wants is less than fees and rounding."""
+    spoken = traded | {finding.subject for finding in findings}
+    for target in targets:
+        if target.action != "HOLD" and target.sector != CASH and target.sector not in spoken:
+            text = f"{target.sector}: {money(target.amount_minor, snapshot.digits)} are to be moved, less than fees and rounding may take"
+            findings.append(Finding(code="sector_short", severity="info", subject=target.sector, message=text))
 
 
 def _margin(snapshot: Snapshot, targets: Sequence[SectorTarget], profile: Profile) -> int:

@@ -39,12 +39,13 @@ def execution_files(report: ExecutionReport) -> Mapping[str, bytes]:
 
 def execution_page(report: ExecutionReport) -> str:
     """Return the execution report as a page: on top whether the limits hold, then what is left, then what was done."""
-    word, said, faults = verdict(report)
+    tone, word, said, faults = verdict(report)
     return pages.report(
         title(report),
         facts(report),
         parts(report),
         [("Execution", report.execution_id)],
+        tone=tone,
         verdict=word,
         said=said,
         reasons=faults,
@@ -54,7 +55,7 @@ def execution_page(report: ExecutionReport) -> str:
 
 def execution_markdown(report: ExecutionReport) -> str:
     """Return the same as Markdown."""
-    word, said, faults = verdict(report)
+    _, word, said, faults = verdict(report)
     found = [f"# {md(title(report))}", "\n".join(f"- **{label}:** {md(text)}" for label, text in facts(report))]
     found += [f"## {md(word)}", md(said), markdown.bullets(faults)]
     for part in parts(report):
@@ -71,18 +72,18 @@ def title(report: ExecutionReport) -> str:
     return f"Execution of {report.execution_id}"
 
 
-def verdict(report: ExecutionReport) -> tuple[str, str, tuple[str, ...]]:
-    """Return the word on top, its sentence, and every limit that does not hold."""
+def verdict(report: ExecutionReport) -> tuple[str, str, str, tuple[str, ...]]:
+    """Return the tone, the word on top, its sentence, and every limit that does not hold."""
     found = report.verification
     left = say.counted(len(report.left), "trade")
     rest = f"{left} still {'has' if len(report.left) == 1 else 'have'} something to do." if report.left else "Nothing is left to do."
     if found is None:
-        return "CONDITIONAL", f"Nothing was verified yet. {rest}", ()
+        return "conditional", "NOT VERIFIED", f"No fill was reported yet, or none could be looked at. {rest}", ()
     if not found.passed:
-        return "BLOCKED", f"The portfolio does not keep its limits. {rest}", found.faults
+        return "blocked", "LIMITS BREACHED", f"The portfolio does not keep its limits. {rest}", found.faults
     if found.buffer == "caution":
-        return "CONDITIONAL", f"Every limit holds; the cash buffer is marginal. {rest}", ()
-    return "SAFE", f"Every limit holds. {rest}", ()
+        return "conditional", "LIMITS HELD", f"Every limit holds; the cash buffer is marginal. {rest}", ()
+    return "safe", "LIMITS HELD", f"Every limit holds. {rest}", ()
 
 
 def facts(report: ExecutionReport) -> list[tuple[str, str]]:
@@ -110,7 +111,7 @@ def parts(report: ExecutionReport) -> list[Part]:
     """Return the parts of the report, in the order in which a trader asks."""
     found = report.verification
     ended = report.status.replace("_", " ") in ("executed", "partly executed", "not executed", "withdrawn")
-    again = () if ended or not report.left else (f"portfolio execution report {report.execution_id}",)
+    again = () if ended or not report.left else (say.command("portfolio", "execution", "report", report.execution_id),)
     return [
         Part("What is left", grids=present(_left(report)), commands=again),
         Part("Flags", grids=present(_flags(report), _set_aside(report))),
@@ -154,8 +155,8 @@ def _flags(report: ExecutionReport) -> Grid:
 
 
 def _set_aside(report: ExecutionReport) -> Grid:
-    rows = [(str(row.row), row.column, row.value, row.rule, row.remedy) for row in report.set_aside]
-    return grid("Rows that were set aside", ("Row", "<Column", "<Value", "<Rule", "<Do"), rows)
+    rows = [(f"{row.file} {row.line}", row.column, row.value or NULL, row.rule, row.remedy) for row in report.set_aside]
+    return grid("Rows that were set aside", ("<Line", "<Column", "<Value", "<Rule", "<Do"), rows)
 
 
 def _buffer(found: Verification) -> str:

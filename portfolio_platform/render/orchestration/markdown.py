@@ -9,6 +9,7 @@ from portfolio_platform.render.markdown import LEFT, RIGHT, table
 from portfolio_platform.render.orchestration import sections
 from portfolio_platform.render.orchestration import wording as say
 from portfolio_platform.render.text import markdown_text as md
+from portfolio_platform.render.text import one_line
 
 BOX = "- [ ] "
 
@@ -51,7 +52,7 @@ def guide(papers: PlanPapers, made: Guide) -> str:
         return document(parts)
     parts += ["## Rules while executing", bullets(sections.rules(papers.profile))]
     parts += ["## What must hold afterwards", boxes(sections.afterwards(papers, made.afterwards))]
-    parts.append(f"Then report what was done: {code(f'portfolio execution report {plan.execution_id}')}.")
+    parts.append(f"Then report what was done: {code(say.command('portfolio', 'execution', 'report', plan.execution_id))}.")
     return document(parts)
 
 
@@ -147,3 +148,11 @@ def _foot(papers: PlanPapers) -> str:
     plan = papers.plan
     text = f"Plan {plan.hash}; portfolio {plan.portfolio_hash}; profile {plan.profile} ({plan.profile_hash})."
     return f"---\n\n{md(text)}"
+
+
+def fenced(text: str) -> str:
+    """Return text of several lines as a block of code, fenced by more backticks than it holds; each line is safe to show."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return "\n".join([fence, *(one_line(line) for line in text.splitlines()), fence])

@@ -33,7 +33,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a report's page: sentences, bullets, boxes to tick, charts, tables, commands."""
+    """A part of a report's page: sentences, bullets, boxes to tick, charts, tables, commands, texts whose lines stay as they are."""
 
     title: str
     lead: Sequence[str] = ()
@@ -42,11 +42,12 @@ class Part:
     charts: Sequence[Picture] = ()
     grids: Sequence[Grid] = ()
     commands: Sequence[str] = ()
+    texts: Sequence[str] = ()
 
     @property
     def is_empty(self) -> bool:
         """Say whether it says nothing."""
-        return not any((self.lead, self.bullets, self.ticks, self.charts, self.grids, self.commands))
+        return not any((self.lead, self.bullets, self.ticks, self.charts, self.grids, self.commands, self.texts))
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def plan_page(papers: PlanPapers, guide: Guide, drawn: Sequence[Picture]) -> str
         "plan",
         title=say.title(plan),
         facts=sections.facts(papers),
+        tone=plan.verdict.lower(),
         verdict=plan.verdict,
         said=say.VERDICTS[plan.verdict],
         reasons=plan.reasons,
@@ -92,7 +94,7 @@ def plan_page(papers: PlanPapers, guide: Guide, drawn: Sequence[Picture]) -> str
         phases=[_phase(phase, plan) for phase in guide.phases],
         afterwards=sections.afterwards(papers, guide.afterwards),
         rules=sections.rules(papers.profile),
-        command=f"portfolio execution report {plan.execution_id}",
+        command=say.command("portfolio", "execution", "report", plan.execution_id),
         charts=drawn,
         tables=present(sections.criteria(papers), sections.sectors(plan), sections.constraints(plan)),
         more=present(sections.findings(plan), sections.unread(papers.directives), sections.manifest(plan)),
@@ -134,8 +136,8 @@ def report_page(papers: PlanPapers, guide: Guide, drawn: Sequence[Picture]) -> s
 
 
 def report(title: str, facts: Sequence[tuple[str, str]], parts: Sequence[Part], foot: Sequence[tuple[str, str]], **stamp: Any) -> str:
-    """Return a page of parts; ``stamp`` is verdict, said, reasons and conditions where there is a verdict."""
-    shown = {"verdict": "", "said": "", "reasons": (), "conditions": (), **stamp}
+    """Return a page of parts; ``stamp`` is tone, verdict, said, reasons and conditions where there is a verdict."""
+    shown = {"tone": stamp.get("verdict", "").lower(), "verdict": "", "said": "", "reasons": (), "conditions": (), **stamp}
     return page("report", title=title, facts=facts, blocks=[part for part in parts if not part.is_empty], hashes=foot, **shown)
 
 
@@ -204,13 +206,18 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"line": _line, "is_long": _is_long}
+    environment.filters |= {"line": _line, "is_long": _is_long, "lines": lines}
     return environment
 
 
 def _line(text: object) -> str:
     """Return text on one line; a percent sign stays with its number."""
     return one_line(str(text)).replace(" %", f"{NO_BREAK}%")
+
+
+def lines(text: str) -> str:
+    """Return text of several lines, each safe to show."""
+    return "\n".join(one_line(line) for line in text.splitlines())
 
 
 def _is_long(text: str) -> bool:

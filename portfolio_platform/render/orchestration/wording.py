@@ -1,5 +1,6 @@
 """How the orchestrator's numbers, times and verdicts are written for people; exact, no float on the way."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -109,3 +110,8 @@ def joined(texts: Sequence[str]) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return a number and its noun: ``1 sell``, ``2 sells``."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def command(*words: str) -> str:
+    """Return a command as it is typed, its words quoted where a shell asks for it."""
+    return shlex.join(words)

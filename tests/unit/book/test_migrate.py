@@ -84,7 +84,7 @@ def test_upgrading_twice_does_nothing_the_second_time(url: str) -> None:
         append(connection, [NewEvent("s", "t", {}, "k")], recorded_at=NOW)
     before = tables(url)
     assert migrate.upgrade(url) == migrate.current(url) == schema.VERSION
-    assert tables(url) == before == {"events", "reports", "policies", schema.VERSION_TABLE, *schema.READ_MODELS}
+    assert tables(url) == before == {"events", "reports", "policies", "snapshots", schema.VERSION_TABLE, *schema.READ_MODELS}
 
 
 @pytest.mark.parametrize("created", [False, True], ids=["creating a book", "upgrading a book"])

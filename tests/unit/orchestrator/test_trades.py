@@ -206,3 +206,11 @@ def test_what_one_purchase_took_from_an_account_is_gone_for_the_next() -> None:
         ("large", "NNN", "40"),
         ("small", "OOO", "133"),
     ]
+
+
+def test_a_sector_whose_money_is_less_than_fees_may_take_says_so() -> None:
+    costly = with_rules(V8, "trades", fee_fixed=Decimal("4.95"), fee_bps=Decimal(3))
+    tiny = portfolio(cash="1")
+    made = generated(tiny, to("New", 1), profile=costly)
+    assert not made.trades
+    assert [finding.subject for finding in made.findings if finding.code == "sector_short"] == ["New"]
