@@ -13,7 +13,7 @@ import dagster as dg
 gc.freeze()
 gc.set_threshold(20_000, 20, 50)
 
-from assets import checks, control, diagnostics, ledger, monitor, reflections, signals
+from assets import checks, control, diagnostics, ledger, monitor, orchestration, reflections, signals
 from portfolio_platform.home import Home
 from resources.platform import Platform
 from sensors import breaches, control_cycle, inbox, jobs, operator_jobs, operators, schedules
@@ -34,7 +34,7 @@ def build_definitions(home: Home | None = None) -> dg.Definitions:
         reflections.build_monthly_reflections(chosen),
     ]
     return dg.Definitions(
-        assets=[*ledger.ASSETS, *signals.ASSETS, *diagnostics.ASSETS, monitor.alerts, *daily, *control.ASSETS],
+        assets=[*ledger.ASSETS, *signals.ASSETS, *diagnostics.ASSETS, monitor.alerts, *daily, *control.ASSETS, *orchestration.ASSETS],
         asset_checks=[checks.expectations, checks.identities, checks.sample_gates],
         jobs=[*jobs.build_jobs(), *operator_jobs.build_operator_jobs(), operators.deliver_alerts],
         schedules=[

@@ -10,6 +10,7 @@ WEEKLY = dg.AssetSelection.assets("weekly_reflections")
 MONTHLY = dg.AssetSelection.assets("monthly_reflections")
 CYCLE = dg.AssetSelection.assets("allocation_decisions", "constraint_envelopes", "limit_utilisation")
 AUDIT = dg.AssetSelection.assets("control_audit")
+ORCHESTRATED = dg.AssetSelection.groups("orchestration")
 
 
 def build_jobs() -> list[Any]:
@@ -40,6 +41,12 @@ def build_jobs() -> list[Any]:
             "daily_audit",
             AUDIT,
             description="Verify the log, work every decision out again, reconcile what is reserved, and sign the log's end.",
+        ),
+        dg.define_asset_job(
+            "orchestrate",
+            ORCHESTRATED,
+            description="Make a plan of the home's portfolio document, for a person: directives, trades, dry run, report. It sends no "
+            "order, and runs when somebody starts it; where the ledger has several portfolios, the run's configuration says whose plan it is.",
         ),
         dg.define_asset_job("weekly_reflection", WEEKLY, description="The reflection of one week, from tables that are up to date."),
         dg.define_asset_job("monthly_reflection", MONTHLY, description="The reflection of one month, from tables that are up to date."),

@@ -10,8 +10,11 @@ from portfolio_platform.cli import (
     control_sign,
     counterfactual,
     data,
+    escalations,
+    execution,
     explain,
     operators,
+    orchestrate,
     platform,
     playbooks,
     policy,
@@ -60,7 +63,10 @@ app.add_typer(recommendations.recommendations, name="recommendations")
 app.add_typer(operators.operators, name="operators")
 app.add_typer(policy.policy, name="policy")
 app.add_typer(playbooks.playbooks, name="playbooks")
+app.add_typer(execution.execution, name="execution")
 app.add_typer(control.control, name="control")
+app.add_typer(orchestrate.orchestrate, name="orchestrate")
+app.add_typer(escalations.escalations, name="escalations")
 assert control_cycle and control_orders and control_sign, "their commands add themselves to `portfolio control`"
 control.control.command("counterfactual")(counterfactual.counterfactual)
 control.control.command("calibrate")(counterfactual.calibrate)

@@ -1,17 +1,19 @@
 """Commands about playbooks: which there are, what one says, whether a file is sound, and what one did on past bars."""
 
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from portfolio_platform.cli.options import DATA_PROBLEM, AsOf, HomeOption, Json, opened, out, plain, print_json
+from portfolio_platform.cli.options import DATA_PROBLEM, AsOf, HomeOption, Json, day_option, opened, out, plain, print_json
 from portfolio_platform.errors import WrongUse
 
 if TYPE_CHECKING:
     from portfolio_platform.instruments.playbook import Playbook, Stage
+    from portfolio_platform.instruments.research import Record, Researched
 
 playbooks = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Playbooks: when a thesis is armed, what opens a position and how it is left."
@@ -122,6 +124,87 @@ def init(
         folder.mkdir(exist_ok=True)
         write_atomically(path, text)
         out.print(plain(f"wrote {path}; change it, then `portfolio playbooks validate {path}`"), soft_wrap=True, highlight=False)
+
+
+@playbooks.command()
+def research(
+    name: Name,
+    from_: Annotated[date, day_option("--from", "First day on which a thesis may be armed; bars before it are seen.")],
+    to: Annotated[date, day_option("--to", "Last day.")],
+    symbols: Annotated[list[str] | None, typer.Option("--symbol", help="This symbol only; may be given several times.")] = None,
+    toml: Annotated[bool, typer.Option("--toml", help="Print the records as the playbook's [[expectations]].")] = False,
+    json: Json = False,
+    home: HomeOption = None,
+    as_of: AsOf = None,
+) -> None:
+    """Walk a playbook over the home's bars, every thesis taken and nobody asked: trades, results in R and holding times by regime.
+
+    These are research trades: nothing is written, and no track record changes.
+    """
+    with opened(home, as_of) as opened_home:
+        from portfolio_platform.days import NANOSECONDS_PER_DAY, to_number
+        from portfolio_platform.instruments.playbook_loading import shelf
+        from portfolio_platform.instruments.research import as_toml, records
+        from portfolio_platform.instruments.research import research as walked
+        from portfolio_platform.paper.market import read_market
+
+        if to < from_:
+            raise WrongUse(f"--to {to} is before --from {from_}; swap them")
+        item = shelf(opened_home.root).named(name)
+        if not item.trades:
+            raise WrongUse(f"{name} never trades; `portfolio playbooks list` has others")
+        market = read_market(opened_home.require(), tuple(symbols or ()), {}, opened_home.policy().accounting.default_currency)
+        calendars = {symbol: listed.calendar for symbol, listed in market.listed.items()}
+        first, last = to_number(from_) * NANOSECONDS_PER_DAY, (to_number(to) + 1) * NANOSECONDS_PER_DAY
+        found = walked(market.bars, calendars, item, first, last)
+        rows = records(found.trades)
+        if json:
+            print_json({"playbook": name, "hash": item.hash, "from": from_, "to": to, "open": found.open, "records": _plain_records(rows)})
+        elif toml:
+            typer.echo(as_toml(rows).strip())
+        else:
+            out.print(plain(f"{item.name} {item.version}, hash {item.hash[:SHOWN_HASH]}, {from_} to {to}"), highlight=False, soft_wrap=True)
+            _print_research(found, rows)
+
+
+def _plain_records(rows: "tuple[Record, ...]") -> list[dict[str, Any]]:
+    """Return records as JSON: results in parts per million of R."""
+    return [
+        {
+            **{key: value for key, value in row._asdict().items() if key != "result"},
+            **row.result._asdict(),
+            "mean_low": row.result.lower,
+            "mean_high": row.result.upper,
+        }
+        for row in rows
+    ]
+
+
+def _print_research(found: "Researched", rows: "tuple[Record, ...]") -> None:
+    from portfolio_platform.evidence.intervals import wilson
+
+    table = Table(caption="intervals: win rate 95 % (Wilson), mean R one-sided 90 % each (Student)", caption_justify="left")
+    for column in ("regime", "n", "win rate", "mean R", "interval", "hold P50", "P90"):
+        table.add_column(column, justify="left" if column == "regime" else "right")
+    for row in rows:
+        low, high = (float(bound) for bound in wilson(row.wins, row.result.n))
+        bounds = (row.result.lower, row.result.upper)
+        spread = "few" if bounds[0] is None or bounds[1] is None else f"{bounds[0] / 1e6:+.2f} to {bounds[1] / 1e6:+.2f}"
+        rate = f"{row.wins / row.result.n:.0%} ({low:.0%} to {high:.0%})"
+        mean = f"{row.result.mean / 1e6:+.2f}"
+        table.add_row(row.regime or "unknown", f"{row.result.n:,}", rate, mean, spread, str(row.hold_p50), str(row.hold_p90))
+    out.print(table)
+    totals = [total for _, total in found.totals]
+    counts = [
+        (sum(item.theses for item in totals), "theses armed"),
+        (sum(item.activations for item in totals), "activated"),
+        (sum(item.timeouts for item in totals), "timed out"),
+        (sum(item.invalidations for item in totals), "invalidated"),
+        (sum(item.unqualified for item in totals), "below the minimum R"),
+        (len(found.trades), "closed trades"),
+        (found.open, "still open, in no figure"),
+    ]
+    out.print(", ".join(f"{count:,} {what}" for count, what in counts), highlight=False, soft_wrap=True)
 
 
 def _said(item: "Playbook") -> list[str]:

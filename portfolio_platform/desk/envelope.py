@@ -60,6 +60,7 @@ def conflicts_of(state: ControlState, papers: PlanPapers, terms: AccountTerms, n
         if decision.approved_risk >= asked:
             continue
         granted, wanted = money(decision.approved_risk, papers.plan.digits), money(asked, papers.plan.digits)
+        wanted += " (no stop is stated or planned, so all of it)" if asked == trade.amount_minor else ""
         text = f"{trade.trade_id} buys {trade.ticker} with {wanted} at risk, and the control plane grants {granted} ({decision.code}"
         text += f": {', '.join(decision.reasons)})" if decision.reasons else ")"
         found.append(Conflict(decision.code, trade.ticker, trade.trade_id, version, decision.approved_risk, asked, text))
@@ -74,7 +75,7 @@ def findings_of(conflicts: Sequence[Conflict]) -> tuple[Finding, ...]:
             severity="error",
             subject=one.symbol,
             message=one.text,
-            remedy="plan less, state a stop, or have an operator change the limit (`portfolio control override`)",
+            remedy="plan less, plan a stop (planned_stop_pct in accounts.json), or have an operator change the limit (`portfolio control override`)",
         )
         for one in conflicts
     )

@@ -131,7 +131,8 @@ def _may_be_approved(connection: Connection, escalation: Escalation) -> None:
     barred = not_to_be_excepted(log.papers_of(connection, escalation.subject))
     if barred:
         raise WrongUse(
-            f"no exception can be approved for {escalation.escalation_id}: {'; '.join(barred)}; have the plan modified (--answer halt or defer)"
+            f"no exception can be approved for {escalation.escalation_id}: {'; '.join(barred)}; "
+            "have the plan modified (--answer halt or defer)"
         )
 
 

@@ -77,7 +77,7 @@ class PlanMade(NamedTuple):
         conflicts: with the control plane's envelope.
         escalation_id: the escalation that a blocked plan opened; empty where none.
         instead_of: the plan that it replaces, for the portfolio had moved; empty where none.
-        sources: where portfolio, rankings, restrictions and accounts were read: ``ledger``, or a file, relative to the home where it is in it.
+        sources: where portfolio, rankings, restrictions and accounts were read: ``ledger``, or a file, relative to the home if in it.
     """
 
     at: int

@@ -7,6 +7,9 @@ from portfolio_platform.orchestrator.papers import PlanPapers
 INPUTS = "input_"
 """How the codes of findings about inputs begin: no plan is released with one of them, whoever says so."""
 
+CONSTRAINTS = frozenset({"sector_cap", "position_size", "cash_buffer", "account_cash", "restricted", "buffer_would_breach"})
+"""Codes of findings that are constraints; the others are faults of a document, for whoever wrote it."""
+
 
 def violations_of(papers: PlanPapers, conflicts: tuple[Conflict, ...] = ()) -> tuple[Violation, ...]:
     """Return every rule that a plan violates: the constraints with their numbers, then what else blocks it."""
@@ -36,21 +39,22 @@ def asks_for_review(papers: PlanPapers) -> bool:
     plan = papers.plan
     if plan.verdict != "BLOCKED" or not plan.manifest.released or not plan.trades:
         return False
-    return not plan.dry_run.passed or any(finding.severity == "error" for finding in plan.findings)
+    if papers.validation is not None and papers.validation.status == "REJECTED":
+        return False
+    return not plan.dry_run.passed or any(
+        finding.severity == "error" and (finding.code in CONSTRAINTS or finding.code.startswith("envelope_")) for finding in plan.findings
+    )
 
 
 def not_to_be_excepted(papers: PlanPapers) -> tuple[str, ...]:
     """Return what of a blocked plan no answer lets through, as sentences; empty where an approved exception is enough."""
     plan, allowed = papers.plan, papers.profile.escalation.exceptions
-    found = [
-        f"{check.name} ({check.limit}) allows no exception"
-        for check in plan.dry_run.checks
-        if not check.passed and check.name not in allowed
-    ]
+    violated = (check for check in plan.dry_run.checks if not check.passed and check.name not in allowed)
+    found = [f"{check.name} ({check.limit}) allows no exception" for check in violated]
     found += [finding.message for finding in plan.findings if finding.severity == "error" and _is_barred(finding.code, papers)]
-    lowest = min((step.account_after_minor for step in plan.path if not step.holds), default=0)
-    if plan.dry_run.lowest_cash_minor < 0 or lowest < 0:
-        found.append("cash would go below zero")
+    overdrawn = any(min(step.cash_after_minor, step.account_after_minor) < 0 for step in plan.path if not step.holds)
+    if overdrawn or plan.dry_run.cash_after_minor < 0:
+        found.append("cash would be below zero")
     return tuple(dict.fromkeys(found))
 
 

@@ -151,7 +151,7 @@ def _refusal(connection: Connection, portfolio: str, plan: PlanState, given: Giv
         status = plan.status(at)
         code, text = "not_approved", f"plan {name} is {status} and was never approved: nothing of it may be executed"
         return ExecutionRefused(at, name, given.by, code, f"{text}; approve it with `portfolio orchestrate approve {name}`")
-    if plan.stage == "executing" or plan.closed is not None and plan.begun_at:
+    if plan.stage == "executing" or (plan.closed is not None and plan.begun_at):
         return None
     until = instant(plan.expires_at)
     times = [one.at for one in given.rows.given] + [one.placed_at for one in given.rows.given if one.placed_at is not None]

@@ -4,7 +4,7 @@ Alerts are those of the platform, in the same book and outbox, so that silences 
 once; one that a person resolved does not come again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from portfolio_platform.alerts.heartbeat import platform_alert, platform_resolved
@@ -13,7 +13,9 @@ from portfolio_platform.alerts.model import RANK
 from portfolio_platform.book import alerts as book
 from portfolio_platform.book import notifications
 from portfolio_platform.book.alerts import PLATFORM
+from portfolio_platform.desk.escalations import cases_of
 from portfolio_platform.home import Home
+from portfolio_platform.orchestrator.escalation import Case
 from portfolio_platform.policy.alerts import Severity
 
 FLAGGED, EXIT, DUE, OVERDUE, OPENED = "execution_flagged", "exit_touched", "execution_due", "escalation_expired", "escalation_opened"
@@ -73,3 +75,48 @@ def route(
     )
     with home.book.writing() as connection:
         return bool(notifications.queue(connection, [made], at=at))
+
+
+def settle_others(home: Home, rule: str, keys: Collection[str]) -> None:
+    """End the open alerts of a rule whose keys are none of these."""
+    with home.book.reading() as connection:
+        standing = book.open_alerts(connection, PLATFORM, origin="platform")
+        gone = sorted(one.scope for one in standing if one.rule == rule and one.scope not in keys)
+    for key in gone:
+        platform_resolved(home, rule, key)
+
+
+def tell_escalations(home: Home) -> None:
+    """Bring the alerts about escalations to the log: who decides is told when one opens and when its time is over, once each.
+
+    An answer ends both alerts.
+    """
+    for case in cases_of(home):
+        one = case.escalation
+        name = f"{one.portfolio}:{one.escalation_id}"
+        if case.answered is not None:
+            settled(home, OPENED, name)
+            settled(home, OVERDUE, name)
+            continue
+        _opened(home, case, name)
+        if case.status == "expired":
+            sentence = (
+                f"{one.portfolio}: {one.routing} has not answered escalation {one.escalation_id} ({one.trigger}) within "
+                f"{one.sla_minutes} minutes: {one.request}."
+            )
+            alert_once(home, OVERDUE, name, "critical", sentence, _answer(case))
+
+
+def _opened(home: Home, case: Case, name: str) -> None:
+    one = case.escalation
+    told = "; ".join(violation.text for violation in one.violations[:5])
+    about = f" about {one.subject}" if one.subject else ""
+    sentence = f"{one.portfolio}: {one.routing} is asked{about} ({one.trigger}): {told or one.request}"
+    alert_once(home, OPENED, name, "critical" if one.waits else "warning", sentence, _answer(case))
+
+
+def _answer(case: Case) -> str:
+    one = case.escalation
+    return (
+        f"{one.routing}: {one.request}. `portfolio escalations answer {one.escalation_id}` within {one.sla_minutes} minutes of its opening."
+    )

@@ -1,4 +1,4 @@
-"""Where the documents of a plan are: named on the command line, else in the home's folder `orchestrator`. A missing one is said with the remedy."""
+"""Where the documents of a plan are: named on the command line, else in the home's folder `orchestrator`. What is missing is said."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -163,8 +163,8 @@ def take(
     if snapshot is None and not portfolio and len(known) == 1:
         portfolio = known[0]
     own = folder_of(home) / PORTFOLIO
-    if snapshot is None and portfolio not in known and own.is_file() and load_snapshot(own).portfolio == (portfolio or "sample"):
-        snapshot = own
+    if snapshot is None and own.is_file() and (portfolio not in known if portfolio else not known):
+        snapshot = own if load_snapshot(own).portfolio == portfolio or not portfolio else None
     if snapshot is not None:
         found = load_snapshot(snapshot)
         if portfolio and found.portfolio != portfolio:
@@ -189,7 +189,7 @@ def plans_under_way(home: "Home", portfolio: str, at: datetime) -> tuple[str, ..
     """Return the plans whose trades may be under way, as a snapshot's ``pending`` names them."""
     with home.book.reading() as connection:
         plans = log.plans_of(connection, portfolio)
-    return tuple(f"plan {plan.made.plan_hash[:12]}, approved and not reported as done" for plan in in_force(plans, nanoseconds(at)))
+    return tuple(f"plan {plan.made.plan_hash[:12]} (approved; report or withdraw it)" for plan in in_force(plans, nanoseconds(at)))
 
 
 def restrictions_of(home: "Home", path: Path | None) -> tuple[RestrictionList, str]:
@@ -255,7 +255,6 @@ def _directives(home: "Home", asked: Asked) -> tuple[str, str, Directives | None
         raise WrongUse(f"--directives takes a JSON file, and {path.name} is none; give a markdown document with --document")
     text = read_text(path)
     if len(text.encode()) > LARGEST_DOCUMENT:
-        raise DataProblem(
-            f"{path.name}: it has {len(text.encode()):,} bytes, and at most {LARGEST_DOCUMENT:,} are planned from; take its ACTION PLAN alone"
-        )
+        size = f"{len(text.encode()):,} bytes, and at most {LARGEST_DOCUMENT:,} are planned from"
+        raise DataProblem(f"{path.name}: it has {size}; take its ACTION PLAN alone")
     return text, path.name, read_directives(text, path.name)

@@ -176,4 +176,4 @@ def _ends(calendar: str, year: int) -> dict[int, int]:
         return {}
     closes = exchange_calendars.get_calendar(calendar, start=low.isoformat(), end=high.isoformat()).closes
     days = closes.index.to_numpy().astype("datetime64[D]").astype("int64").tolist()
-    return dict(zip(days, closes.to_numpy().astype("datetime64[ns]").astype("int64").tolist(), strict=True))
+    return dict(zip(days, [int(one.value) for one in closes], strict=True))

@@ -1,14 +1,33 @@
 """A setup as a signal: an observation without a size, and what became of it."""
 
+from typing import NamedTuple
+
+from portfolio_platform.broker.model import Bar
+from portfolio_platform.canonical import content_hash
+from portfolio_platform.codec import to_bytes
 from portfolio_platform.instruments.bars import PERIODS
 from portfolio_platform.instruments.flow import Flow
 from portfolio_platform.instruments.model import EmitSignal, Expectation, Plan
 from portfolio_platform.instruments.playbook import ALL
+from portfolio_platform.instruments.regime import Evaluation
 from portfolio_platform.instruments.state import Contract, InstrumentState, Setup
 from portfolio_platform.instruments.triggers import bars_of
 
 SPACED = 20
 """Bars over which the time between two closes is taken, for the end of a signal's validity."""
+
+
+class Basis(NamedTuple):
+    """What an activation rested on: the plan, the regime's last evaluation, the bar at whose close it was decided."""
+
+    plan_id: str
+    evaluation: Evaluation | None
+    bar: Bar
+
+
+def snapshot_of(state: InstrumentState, plan: Plan, bar: Bar) -> str:
+    """Return the hash of what an activation rests on."""
+    return content_hash(to_bytes(Basis(plan.plan_id, state.evaluation, bar), Basis))
 
 
 def emit(flow: Flow, contract: Contract, disposition: str, reason: str = "") -> None:

@@ -6,7 +6,7 @@ thesis asks once.
 
 from portfolio_platform.broker.model import Order
 from portfolio_platform.control.model import PortfolioIntent
-from portfolio_platform.instruments.emission import emit, trigger_id
+from portfolio_platform.instruments.emission import emit, snapshot_of, trigger_id
 from portfolio_platform.instruments.exits import contract_of, sign_of
 from portfolio_platform.instruments.flow import Flow
 from portfolio_platform.instruments.model import AllocationDecided, Plan, RequestAllocation
@@ -40,8 +40,10 @@ def refusal(terms: WorkflowTerms, state: InstrumentState, at: int) -> str:
 def activate(flow: Flow, plan: Plan) -> None:
     """Work the exit contract out, then emit the signal, then ask for risk; or say why there is no trade."""
     state, config = flow.state, flow.config
-    setup = flow.setup._replace(activated_at=flow.at, regime_at_activation=label_of(state.regime))
     bars = bars_of(state.windows, config.timeframes[0])
+    setup = flow.setup._replace(
+        activated_at=flow.at, regime_at_activation=label_of(state.regime), snapshot=snapshot_of(state, plan, bars[-1])
+    )
     flow.state = state._replace(setup=setup)
     flow.count(activations=1)
     contract, fault = contract_of(plan, setup.direction, bars, flow.terms.tick, max(plan.minimum_r_ppm, config.limits.minimum_r_ppm))
@@ -51,9 +53,7 @@ def activate(flow: Flow, plan: Plan) -> None:
         flow.spend("not_qualified")
         return
     flow.state = flow.state._replace(setup=setup._replace(contract=contract))
-    wanted = wish(
-        config, plan, flow.state.envelope, equity_of(flow.terms, flow.state), setup.size_ppm, contract.price, contract.stop
-    )
+    wanted = wish(config, plan, flow.state.envelope, equity_of(flow.terms, flow.state), setup.size_ppm, contract.price, contract.stop)
     reason = refusal(flow.terms, flow.state, flow.at) or ("" if wanted.quantity else f"no room: {', '.join(wanted.bounds)}")
     if reason:
         _blocked(flow, contract, wanted, reason)

@@ -174,5 +174,8 @@ class Flow:
     def spend(self, cause: str) -> None:
         """End a setup: back to rest, and no thesis before the plan's cooldown is over."""
         bars = self.state.plan.cooldown_bars if self.state.plan is not None else 0
+        newest = self.state.windows[0].bars[-1:]
+        # the candle of the bar in which a fill ended the trade is still to come, and is no bar after it
+        bars += 1 if newest and newest[0].ts < self.at else 0
         self.move(cause)
         self.state = self.state._replace(setup=None, position=None, flattening="", cooldown_until=self.state.candles + bars)

@@ -6,7 +6,6 @@ them, shares that end in ``_pct`` are per cent; a plan has both in parts per mil
 
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -282,8 +281,6 @@ class Playbook(Part):
         assert self.stop and self.target and self.time_exit and self.risk and self.holding
         if self.stop.kind not in ("atr", "range"):
             raise ValueError(f"stop.kind is {self.stop.kind!r}, and a stop is found by atr or range; write kind = 'atr'")
-        if self.trail.kind not in ("atr", "range", "none"):
-            raise ValueError(f"trail.kind is {self.trail.kind!r}, and a trail is atr, range or none; write kind = 'atr'")
         reward = self._least_reward()
         if reward is not None and reward < self.risk.minimum_r:
             worth = f"{reward.normalize():f}"
@@ -318,7 +315,7 @@ class Playbook(Part):
         """Return the canonical bytes: equal for equal content, whatever the file looked like."""
         return canonical_bytes(self.model_dump(mode="python"), floats=False)
 
-    @cached_property
+    @property
     def hash(self) -> str:
         """Return the SHA-256 of the canonical bytes."""
         return content_hash(self.canonical())

@@ -9,6 +9,7 @@ quiet nor lively has a low composite, and there is nothing to do in it.
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from portfolio_platform.canonical import canonical_bytes, content_hash
 from portfolio_platform.codec import encode
@@ -18,6 +19,7 @@ from portfolio_platform.instruments import vectorised
 from portfolio_platform.instruments.bars import PERIODS, SHIFTS
 from portfolio_platform.instruments.universe import Floats, Times, UniverseBars
 
+Flags = npt.NDArray[np.bool_]
 MILLION = 1_000_000
 NONE = np.iinfo(np.int64).min
 LOOK_BACK = 260
@@ -49,12 +51,12 @@ class Scale(NamedTuple):
 
 
 SCALES = (
-    Scale("bandwidth_rank_20", 0, 500_000, 1_000_000, 400_000),
-    Scale("atr_expansion", 650_000, 1_000_000, 1_350_000, 250_000),
-    Scale("range_expansion", 400_000, 1_000_000, 1_600_000, 200_000),
-    Scale("volume_z_20", -1_500_000, 0, 2_000_000, 150_000),
+    Scale("bandwidth_rank_20", 200_000, 500_000, 800_000, 400_000),
+    Scale("atr_expansion", 800_000, 970_000, 1_150_000, 250_000),
+    Scale("range_expansion", 650_000, 950_000, 1_250_000, 200_000),
+    Scale("volume_z_20", -1_000_000, -100_000, 1_000_000, 150_000),
 )
-"""In the order of `SCORED`."""
+"""In the order of `SCORED`. Neutral is about the median of daily bars, quiet and lively about their quartiles (the sample's, rounded)."""
 
 
 class ScreenerTerms(NamedTuple):
@@ -77,7 +79,7 @@ class ScreenerTerms(NamedTuple):
     """
 
     top: int = 8
-    minimum_score: int = 100_000
+    minimum_score: int = 200_000
     compression_weight: int = 500_000
     expansion_weight: int = 500_000
     compression_above: int = 600_000
@@ -260,10 +262,10 @@ def _trends(features: dict[str, Times], terms: ScreenerTerms) -> tuple[Times, Ti
     return own, above
 
 
-def _known(cut: UniverseBars, at: int, terms: ScreenerTerms, features: dict[str, Times]) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def _known(cut: UniverseBars, at: int, terms: ScreenerTerms, features: dict[str, Times]) -> Flags:
     newest = cut.ts[:, -1] if cut.ts.shape[1] else np.zeros(len(cut.symbols), np.int64)
     fresh = (cut.counts >= terms.minimum_bars) & (at - newest <= terms.stale)
-    return fresh & np.any([features[name] != NONE for name in SCORED], axis=0)
+    return np.asarray(fresh & np.logical_or.reduce([features[name] != NONE for name in SCORED]), np.bool_)
 
 
 def _unscored(cut: UniverseBars, index: int, at: int, terms: ScreenerTerms) -> str:

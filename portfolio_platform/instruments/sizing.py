@@ -68,7 +68,13 @@ def wish(config: InstrumentConfig, plan: Plan, envelope: Envelope | None, equity
 
 
 def granted(
-    config: InstrumentConfig, plan: Plan, envelope: Envelope | None, equity: int, asked: int, approved: tuple[int, int | None], levels: tuple[int, int]
+    config: InstrumentConfig,
+    plan: Plan,
+    envelope: Envelope | None,
+    equity: int,
+    asked: int,
+    approved: tuple[int, int | None],
+    levels: tuple[int, int],
 ) -> int:
     """Return the quantity to order on an answer: within what was asked, what was granted, and the envelope in force now.
 

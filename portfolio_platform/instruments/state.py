@@ -72,13 +72,13 @@ class Setup(NamedTuple):
         armed_at: when.
         regime: label then.
         structure: the regime's structure then.
-        snapshot: hash of the regime evaluation that it was armed on.
         low: lowest price of the bar that armed it.
         high: highest price of it.
         size_ppm: the judge's share of the usual size then.
         bars: execution bars since.
         contract: once activated.
         activated_at: when; 0 before.
+        snapshot: hash of what activation rested on.
         regime_at_activation: label then.
         asked: whether the control plane was asked and has not answered.
         ordered: whether its entry was placed.
@@ -90,13 +90,13 @@ class Setup(NamedTuple):
     armed_at: int
     regime: str
     structure: str
-    snapshot: str
     low: int
     high: int
     size_ppm: int
     bars: int = 0
     contract: Contract | None = None
     activated_at: int = 0
+    snapshot: str = ""
     regime_at_activation: str = ""
     asked: bool = False
     ordered: bool = False
@@ -352,30 +352,13 @@ class InstrumentState(NamedTuple):
 
 
 class InstrumentView(NamedTuple):
-    """What `get_instrument_state` answers: a state as a person or a page wants it.
+    """What `get_instrument_state` answers: a state as a person or a page wants it. Fields that a state has too mean the same.
 
     Attributes:
-        symbol: of what.
-        phase: one of `PHASES`.
         waits_for: what happens next, in words.
-        template: in force.
         next_template: what waits until the workflow is idle; empty for none.
-        plan: in force.
-        plan_reason: what the plan provider said.
-        declined: why the newest policy boundary armed nothing.
-        setup: the armed thesis, or that of the position.
         setup_count: theses armed so far.
-        position: what is held.
-        orders: that rest.
-        envelope: the newest.
         regime_label: of the regime in force, as the expectations have it; empty before there were enough bars.
-        evaluation: the last of the regime, with its reason code.
-        judgement: the judge's newest word.
-        blocked_until: an operator's block.
-        asks: what was asked and what it got.
-        totals: counts.
-        outcomes: closed trades.
-        notices: what should be known.
     """
 
     symbol: str

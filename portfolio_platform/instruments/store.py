@@ -26,6 +26,8 @@ from portfolio_platform.errors import StoreProblem, WrongUse
 from portfolio_platform.instruments.state import InstrumentState, InstrumentView, WorkflowTerms
 
 PREFIX = "instruments/"
+TYPE = "instrument_"
+"""How the types of a workflow's events begin in the log: the control plane has an ``allocation_decided`` of its own, which others look for."""
 EVERY = 200
 """How many events of a stream lie between two of its kept states."""
 ROWS_AT_ONCE = 2_000
@@ -74,14 +76,14 @@ def workflow_machine(terms: WorkflowTerms | None = None) -> Machine:
 
     def encoded(event: Any) -> tuple[str, bytes]:
         name, data = encoding.encode_event(event)
-        return name, canonical_bytes(data, floats=False, plain=True)
+        return TYPE + name, canonical_bytes(data, floats=False, plain=True)
 
     return Machine(
         initial=InstrumentState(),
         step=lambda state, event: step(used, state, event),
         encode=encoded,
-        decode=encoding.decode_event,
-        key=encoding.event_key,
+        decode=lambda name, data: encoding.decode_event(name.removeprefix(TYPE), data),
+        key=encoding.identity_of,
         pack=encoding.state_bytes,
         unpack=encoding.state_of,
     )
@@ -123,7 +125,7 @@ class InstrumentBatch:
         stream, now = stream_of(self._portfolio, symbol), self.placed.get(symbol) or Placed(self._machine.initial)
         state, commands = self._machine.step(now.state, event)
         name, encoded = self._machine.encode(event)
-        self.pending.append(NewEvent(stream, name, {}, f"{stream}!{self._machine.key(event)}", encoded))
+        self.pending.append(NewEvent(stream, name, {}, f"{stream}/{self._machine.key(event)}", encoded))
         self._symbols.append(symbol)
         self.placed[symbol] = now._replace(state=state, version=now.version + 1)
         return commands
@@ -202,7 +204,7 @@ class InstrumentLog:
             batch = InstrumentBatch(self._machine, portfolio, {symbol: self._held(stream_of(portfolio, symbol)) for symbol in placed})
             found: dict[str, list[Any]] = {symbol: [] for symbol in events}
             for symbol in sorted(events):
-                for event in _once(events[symbol], lambda one, symbol=symbol: self._key(portfolio, symbol, one), known):
+                for event in self._unknown(portfolio, symbol, events[symbol], known):
                     found[symbol] += batch.take(symbol, event)
             batch.settle(connection, append(connection, batch.pending, recorded_at=at), carried=False)
         self._placed.update({stream_of(portfolio, symbol): one for symbol, one in batch.placed.items()})
@@ -250,18 +252,17 @@ class InstrumentLog:
     def _events(self, connection: Connection, stream: str, after: int) -> Iterator[Any]:
         return (event for _, event in _read(connection, self._machine, stream, after))
 
+    def _unknown(self, portfolio: str, symbol: str, events: Sequence[Any], known: Mapping[str, StoredEvent]) -> Iterator[Any]:
+        """Yield the events that the log does not have, each once."""
+        seen: set[str] = set()
+        for event in events:
+            name = self._key(portfolio, symbol, event)
+            if name not in known and name not in seen:
+                seen.add(name)
+                yield event
+
     def _key(self, portfolio: str, symbol: str, event: Any) -> str:
-        return f"{stream_of(portfolio, symbol)}!{self._machine.key(event)}"
-
-
-def _once(events: Sequence[Any], key: Callable[[Any], str], known: Mapping[str, StoredEvent]) -> Iterator[Any]:
-    """Yield the events that the log does not have, each once."""
-    seen: set[str] = set()
-    for event in events:
-        name = key(event)
-        if name not in known and name not in seen:
-            seen.add(name)
-            yield event
+        return f"{stream_of(portfolio, symbol)}/{self._machine.key(event)}"
 
 
 def _read(connection: Connection, machine: Machine, stream: str, after: int = 0, until: int | None = None) -> Iterator[tuple[int, Any]]:

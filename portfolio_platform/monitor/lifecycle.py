@@ -80,6 +80,7 @@ def steps(
     today: date,
     live: bool,
     at: str,
+    news_after: date | None = None,
 ) -> list[Step]:
     """Return what happens to one portfolio's recommendations. Pure.
 
@@ -91,6 +92,7 @@ def steps(
         today: the clock's day; what expires before it is over.
         live: whether the portfolio is live.
         at: the time, as the book writes it.
+        news_after: what was issued after this day counts as of the newest session.
     """
     found: list[Step] = []
     current = {one.id: one for one in standing}
@@ -100,7 +102,7 @@ def steps(
         found.append(Step(happened, one, after))
         current.pop(one.id, None)
 
-    fresh = {new.id for new in issued if new.issued == newest_session}
+    fresh = {new.id for new in issued if new.issued == newest_session or (news_after is not None and new.issued > news_after)}
 
     def stands(one: Recommendation) -> bool:
         return one.state in ("approved", "applied") or (one.id in fresh and approves_itself(one.said, live=live))
@@ -124,8 +126,15 @@ def steps(
     return found
 
 
-def publish_recommendations(home: Home, days: Sequence[date]) -> Decided:
+def publish_recommendations(home: Home, days: Sequence[date], *, only: str | None = None, news_after: date | None = None) -> Decided:
     """Record the recommendations issued on these days, and close those that are over; a second time nothing happens.
+
+    Args:
+        home: the home.
+        days: of issue.
+        only: one portfolio only.
+        news_after: what was issued after this day is news, as what is of the newest session always is: where the monitor runs less
+            often than every session, it is the day of its last run.
 
     Raises:
         DataProblem: a recommendation has no day of expiry, or its content is not what its hash says.
@@ -137,7 +146,8 @@ def publish_recommendations(home: Home, days: Sequence[date]) -> Decided:
     now = home.clock.now()
     with home.book.writing() as connection:
         take_log_lock(connection)
-        everything = book.listed(connection)
+        everything = book.listed(connection, only)
+        rows = [row for row in rows if only in (None, row["portfolio"])]
         issued = revised([_issued(row) for row in rows if row["status"] == "issued"], everything)
         withdrawn = taken_back(rows, everything)
         for portfolio in sorted({one.portfolio for one in issued} | {one.portfolio for one in everything if one.is_open}):
@@ -149,6 +159,7 @@ def publish_recommendations(home: Home, days: Sequence[date]) -> Decided:
                 today=home.today,
                 live=portfolio in live,
                 at=instant_text(now),
+                news_after=news_after,
             )
         book.record(connection, done, at=now)
     return Decided(*(tuple(step.after.id for step in done if step.type == kind) for kind in _TOLD))

@@ -15,7 +15,9 @@ from portfolio_platform.orchestrator.plan_tables import read_row, roles_of
 from portfolio_platform.orchestrator.sections import VisibleText, action_plans
 from portfolio_platform.orchestrator.tokens import (
     BY,
+    DECIMAL_COMMA,
     DOUBT,
+    EITHER_WAY,
     FILLER,
     FROM,
     LONGEST,
@@ -94,6 +96,7 @@ def parse_directives(text: str) -> Directives:
     for first, last in parts:
         left = _read_part(lines, first, last, left, parser, read)
     read.findings += contradictions(read.directives, read.lines)
+    read.findings += _mixed_numbers(read, lines)
     read.findings += [_unread_finding(stretch) for stretch in read.unread if stretch.suspicious]
     order = sorted(range(len(read.directives)), key=lambda place: read.lines[place])
     return Directives(
@@ -102,6 +105,22 @@ def parse_directives(text: str) -> Directives:
         unread=tuple(sorted(read.unread, key=lambda stretch: stretch.line)),
         findings=tuple(read.findings),
     )
+
+
+def _mixed_numbers(read: _Read, lines: Sequence[str]) -> list[Finding]:
+    """Return a warning for an amount such as 2,500 or 2.500 in a document that has decimal commas, which may be thousands or not."""
+    if not any(DECIMAL_COMMA.search(lines[line - 1]) for line in read.lines):
+        return []
+    found = []
+    for directive, line in zip(read.directives, read.lines, strict=True):
+        either = EITHER_WAY.search(normalised(lines[line - 1]))
+        if directive.change_amount is not None and either:
+            text = f"line {line}: {either.group()} was read as {directive.change_amount:,f}, and the document has decimal commas elsewhere"
+            remedy = f"write {directive.change_amount:f}, or confirm it"
+            found.append(
+                Finding(code="mixed_numbers", severity="warning", subject=directive.sector, message=text, remedy=remedy, line=line)
+            )
+    return found
 
 
 def render_directives(directives: Sequence[Directive]) -> str:

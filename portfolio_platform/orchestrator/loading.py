@@ -78,7 +78,8 @@ def read_directives(text: str, name: str) -> Directives:
     """Return the directives of a document's text: JSON where its name ends so, else markdown. Raises `DataProblem` for wrong JSON."""
     if not name.lower().endswith(".json"):
         return parse_directives(text)
-    read = read_json(text, Directives, name)
+    file = read_json(text, DirectivesFile, name)
+    read = Directives(directives=file.directives, lines=file.lines, unread=file.unread, findings=file.findings)
     found = [finding for finding in contradictions(read.directives, read.lines) if finding not in read.findings]
     return read.model_copy(update={"findings": (*read.findings, *found)})
 

@@ -1,6 +1,6 @@
 """The loop's rules, each by itself: buffer states, look-ahead, execution quality, sectors and buffer afterwards. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from portfolio_platform.orchestrator.loop_model import Checked, Flag, LoopState, LoopTrade, Progress
@@ -14,7 +14,7 @@ BufferState = Literal["healthy", "marginal", "at_risk"]
 
 @dataclass(frozen=True)
 class LoopTerms:
-    """The loop's numbers, those of ``v8.0.3`` unless a profile says others; shares are parts per million, times ns.
+    """The loop's numbers, all of them a profile's (`LoopTerms.of`); shares are parts per million, times ns.
 
     Attributes:
         days: the trading days.
@@ -36,21 +36,21 @@ class LoopTerms:
     """
 
     days: TradingDays
-    profile: str = "v8.0.3"
-    healthy: int = 150_000
-    marginal: int = 120_000
-    sector_cap: int = 350_000
-    sector_caps: tuple[tuple[str, int], ...] = ()
-    slippage: int = 5_000
-    filled: int = 900_000
-    no_fill: int = 15 * MINUTE
-    look_ahead: bool = True
-    routing: str = "Master-Architect"
-    sla_minutes: int = 30
-    report_to: tuple[str, ...] = ("Quality-Assurance", "Client")
-    halted_to: tuple[str, ...] = ("Stock-Analyst",)
-    due: tuple[tuple[str, int], ...] = (("daily_allocation", 1), ("weekly_rebalancing", 7), ("stop_tracking", 1), ("quarterly_thesis", 91))
-    refresh: RefreshTerms = field(default_factory=RefreshTerms)
+    profile: str
+    healthy: int
+    marginal: int
+    sector_cap: int
+    sector_caps: tuple[tuple[str, int], ...]
+    slippage: int
+    filled: int
+    no_fill: int
+    look_ahead: bool
+    routing: str
+    sla_minutes: int
+    report_to: tuple[str, ...]
+    halted_to: tuple[str, ...]
+    due: tuple[tuple[str, int], ...]
+    refresh: RefreshTerms
 
     @classmethod
     def of(cls, profile: Profile, days: TradingDays) -> "LoopTerms":

@@ -46,7 +46,7 @@ class SessionDays:
 
 @dataclass(frozen=True)
 class RefreshTerms:
-    """The numbers of step 2C.
+    """The numbers of step 2C, all of them a profile's (`RefreshTerms.of`).
 
     Attributes:
         trading_days: how old the figures may be before they are too stale.
@@ -59,14 +59,14 @@ class RefreshTerms:
         ahead: how far figures may lie ahead of the clock, ns.
     """
 
-    trading_days: int = 1
-    current: int = 2 * HOUR
-    target: int = 5 * MINUTE
-    quick_timeout: int = 10 * MINUTE
-    escalate: int = 15 * MINUTE
-    full_timeout: int = 15 * MINUTE
-    shifted: int = 20_000
-    ahead: int = 5 * MINUTE
+    trading_days: int
+    current: int
+    target: int
+    quick_timeout: int
+    escalate: int
+    full_timeout: int
+    shifted: int
+    ahead: int
 
     @classmethod
     def of(cls, profile: Profile) -> "RefreshTerms":

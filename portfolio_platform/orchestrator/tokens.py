@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -60,6 +60,11 @@ _TOKEN = re.compile(
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<money>us\$|[$€£])?(?P<inner>[+-]?)(?P<digits>\d[\d,.]*)(?P<scale>[km]?)", re.IGNORECASE)
 _PLAIN = re.compile(r"\d{1,15}(\.\d{1,10})?")
 _GROUPED = re.compile(r"\d{1,3}(,\d{3}){1,5}(\.\d{1,10})?")
+_COMMA = re.compile(r"\d{1,4},(\d{1,2}|\d{4})")
+_POINTS_AND_COMMA = re.compile(r"\d{1,3}(\.\d{3}){1,5},\d{1,2}")
+EITHER_WAY = re.compile(r"(?<![\d.,])\d{1,3}([.,])\d{3}(\1\d{3})*(?![\d.,]*\d)")
+"""A number of thousands, or of three decimals, as the comma or the point before three digits is meant."""
+DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d+(\.\d{3})*,(\d{1,2}|\d{4})(?![\d.,]*\d)")
 
 
 class NotUnderstood(ValueError):
@@ -74,6 +79,7 @@ class Number:
     unit: Literal["percent", "points", "money", ""]
     sign: str
     currency: str = ""
+    comma: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,21 +107,43 @@ def normalised(text: str) -> str:
 def read_number(text: str) -> Number:
     """Return a number as people write it. Raises `NotUnderstood` where it can be read in two ways.
 
-    ``1,250,000`` has thousands separators; ``46,8`` may be a decimal or a slip, and is refused.
+    ``1,250,000`` has thousands separators. ``46,8`` has a decimal comma, for no thousands have one digit; that is read of percentages
+    and points alone (see `tokens_of`), and ``1.234,50`` of everything.
     """
     found = _NUMBER.fullmatch(text.rstrip(".,"))
     if found is None:
         raise NotUnderstood(f"{text} is no number")
     digits = found["digits"].rstrip(".,")
-    if not _PLAIN.fullmatch(digits) and not _GROUPED.fullmatch(digits):
-        raise NotUnderstood(f"{text} can be read in two ways; write it with a decimal point, and commas between thousands alone")
+    comma = bool(_COMMA.fullmatch(digits))
+    if comma or _POINTS_AND_COMMA.fullmatch(digits):
+        digits = digits.replace(".", "").replace(",", ".")
+    elif not _PLAIN.fullmatch(digits) and not _GROUPED.fullmatch(digits):
+        raise _two_ways(text)
     value = Decimal(digits.replace(",", "")) * {"": 1, "k": 1000, "m": 1_000_000}[found["scale"].lower()]
     currency = CURRENCIES.get((found["money"] or "").lower(), "")
-    return Number(value, "money" if currency else "", found["sign"] or found["inner"], currency)
+    return Number(value, "money" if currency else "", found["sign"] or found["inner"], currency, comma)
+
+
+def _two_ways(text: str) -> NotUnderstood:
+    return NotUnderstood(f"{text} can be read in two ways; write it with a decimal point, and commas between thousands alone")
 
 
 def tokens_of(text: str) -> list[Token]:
-    """Return the tokens of a normalised text; a unit is joined to its number."""
+    """Return the tokens of a normalised text; a unit is joined to its number.
+
+    Raises `NotUnderstood` for a decimal comma in what is no percentage and no points, and where one stands beside a number such as
+    ``2,500`` or ``2.500``, which is then thousands or not.
+    """
+    found = _joined(text)
+    if any(token.number is not None and token.number.comma and token.number.unit not in ("percent", "points") for token in found):
+        raise _two_ways(next(token.text for token in found if token.number is not None and token.number.comma))
+    either = EITHER_WAY.search(text)
+    if either and DECIMAL_COMMA.search(text):
+        raise _two_ways(either.group())
+    return found
+
+
+def _joined(text: str) -> list[Token]:
     found: list[Token] = []
     for match in _TOKEN.finditer(text):
         kind, said = match.lastgroup or "mark", match.group()
@@ -139,11 +167,11 @@ def _joins(found: list[Token], low: str) -> bool:
         return False
     unit: Literal["percent", "points", ""] = "percent" if low in PERCENT else "points" if low in POINTS else ""
     if low == "bps":
-        found[-1] = Token("number", last.text, Number(number.value / 100, "points", number.sign))
+        found[-1] = Token("number", last.text, replace(number, value=number.value / 100, unit="points"))
         return True
     if not unit or (number.unit and not (number.unit == "percent" and unit == "points")):
         return False
-    found[-1] = Token("number", last.text, Number(number.value, unit, number.sign))
+    found[-1] = Token("number", last.text, replace(number, unit=unit))
     return True
 
 
@@ -163,7 +191,7 @@ def _worded_units(tokens: list[Token]) -> list[Token]:
         unit = _PAIRS.get(tuple(token.low for token in tokens[place : place + 2]))
         last = found[-1].number if found else None
         if last is not None and last.unit == "" and unit is not None:
-            found[-1] = Token("number", found[-1].text, Number(last.value / unit[1], unit[0], last.sign))
+            found[-1] = Token("number", found[-1].text, replace(last, value=last.value / unit[1], unit=unit[0]))
             place += 2
             continue
         found.append(tokens[place])
@@ -177,9 +205,9 @@ def _with_currency_codes(tokens: list[Token]) -> list[Token]:
     for token in tokens:
         last = found[-1] if found else None
         if token.number is not None and token.number.unit == "" and last is not None and last.text in ISO:
-            found[-1] = Token("number", token.text, Number(token.number.value, "money", token.number.sign, last.text))
+            found[-1] = Token("number", token.text, replace(token.number, unit="money", currency=last.text))
         elif token.text in ISO and last is not None and last.number is not None and last.number.unit == "":
-            found[-1] = Token("number", last.text, Number(last.number.value, "money", last.number.sign, token.text))
+            found[-1] = Token("number", last.text, replace(last.number, unit="money", currency=token.text))
         else:
             found.append(token)
     return found

@@ -1,10 +1,10 @@
 """The grammar of one clause of an action plan: words and numbers become a directive, or the reason why not. Linear in its length.
 
 Nothing is guessed: a number without a unit, "by 5 %" (points, or a part of the sector?), a range, a condition, a negation, or a
-word that is left over makes the clause unread.
+word that is left over makes the clause unread. "By 5 % of the portfolio" and "from 0 % by 5 %" are points, whoever reads them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from pydantic import ValidationError
@@ -45,6 +45,9 @@ def read_clause(tokens: list[Token]) -> Directive:
     doubtful = [token.text for token in tokens if token.kind == "word" and token.low in DOUBT]
     if doubtful:
         raise NotUnderstood(f"'{doubtful[0]}' makes it a condition, an estimate or a denial")
+    reach = _range(tokens)
+    if reach:
+        raise NotUnderstood(f"{reach} is a range, and a target is one number")
     clause = _Clause()
     for place, token in enumerate(tokens):
         _take(clause, token, tokens, place)
@@ -57,7 +60,7 @@ def _take(clause: _Clause, token: Token, tokens: list[Token], place: int) -> Non
         if clause.role == "stated":  # "Materials: 46.8 % -> 25 %", or "Materials: 25 %"
             after = tokens[place + 1] if place + 1 < len(tokens) else None
             clause.role = "current" if after is not None and after.low in TO and _number_ahead(tokens, place + 1) else "target"
-        _take_number(clause, token.number, token.text)
+        _take_number(clause, _of_portfolio(token.number, tokens, place), token.text)
     elif token.kind == "quoted":
         if clause.name:
             raise NotUnderstood(f"two names: {' '.join(clause.name)} and {token.text}")
@@ -85,6 +88,31 @@ def _take(clause: _Clause, token: Token, tokens: list[Token], place: int) -> Non
         clause.closed = clause.closed or bool(clause.name)
     elif token.text not in (".", ",", ")", "|", "!", "="):
         raise NotUnderstood(f"'{token.text[:40]}' is left over")
+
+
+def _range(tokens: list[Token]) -> str:
+    """Return two numbers that are the ends of a range, as text: "20-25%", "20% - 25%", "to 20 to 25%"; empty where there are none."""
+    for place, token in enumerate(tokens[:-1]):
+        first, joint = token.number, tokens[place + 1]
+        if first is None or first.unit not in ("", "percent"):
+            continue
+        if joint.number is not None and joint.number.sign == "-" and joint.number.unit == "percent":
+            return f"{token.text} to {joint.text.lstrip('-')}%"
+        last = tokens[place + 2] if place + 2 < len(tokens) else None
+        again = joint.low == "to" and place > 0 and tokens[place - 1].low in TO
+        if (joint.text == "-" or again) and last is not None and last.number is not None and last.number.unit == "percent":
+            return f"{token.text} to {last.text}%"
+    return ""
+
+
+def _of_portfolio(number: Number, tokens: list[Token], place: int) -> Number:
+    """Return a percentage "of the portfolio" that is a change as points; every other number as it is."""
+    behind = [token.low for token in tokens[place + 1 : place + 5]]
+    if number.unit != "percent" or behind[:1] != ["of"]:
+        return number
+    rest = [word for word in behind[1:] if word not in ("the", "our", "total", "entire")]
+    changes = number.sign or (place > 0 and tokens[place - 1].low in BY)
+    return replace(number, unit="points") if changes and rest[:1] == ["portfolio"] else number
 
 
 def _number_ahead(tokens: list[Token], place: int) -> bool:
@@ -118,8 +146,6 @@ def _take_number(clause: _Clause, number: Number, text: str) -> None:
         if role in ("current", "target"):
             raise NotUnderstood(f"{text} is a change, and stands where a weight is expected")
         role = "change"
-    elif role == "change":
-        raise NotUnderstood(f"by {text}% may be points or a part of the sector; write 'by {text} pts', or 'to ... %'")
     elif not role:
         if clause.kind == "hold" or (clause.kind == "set" and not clause.numbers):
             role = "target"
@@ -148,8 +174,13 @@ def _directive(clause: _Clause) -> Directive:
         raise NotUnderstood("one percentage, and it is not said whether 'to' it or 'by' it")
     if target is None and change is None and clause.kind != "hold":
         raise NotUnderstood("it says no number")
+    if change is not None and change.unit == "percent" and current is not None and not current.value:
+        change = replace(change, unit="points")  # a part of nothing is nothing
     if target is not None and change is not None:
         target, change = _agreeing(current, target, change), None
+    if change is not None and change.unit == "percent":
+        said = f"{change.value:f}"
+        raise NotUnderstood(f"by {said}% may be points or a part of the sector; write 'by {said} pts', or 'to ... %'")
     kind = "cash" if cash else _kind(clause.kind, current, target, change)
     if kind == "hold":
         current = None
@@ -169,10 +200,13 @@ def _directive(clause: _Clause) -> Directive:
 
 
 def _agreeing(current: Number | None, target: Number, change: Number) -> Number:
-    """Return the target where a change says the same as the weights around it."""
-    if current is None or change.unit != "points" or abs(target.value - current.value) != change.value:
-        raise NotUnderstood("it says a target and a change that do not agree")
-    return target
+    """Return the target where a change says the same as the weights around it; one in percent, as points or as a part of the weight."""
+    if current is not None:
+        moved = abs(target.value - current.value)
+        as_part = change.unit == "percent" and moved * 100 == change.value * current.value
+        if as_part or (change.unit in ("points", "percent") and moved == change.value):
+            return target
+    raise NotUnderstood("it says a target and a change that do not agree")
 
 
 _SIGNS: dict[str, Kind] = {"-": "reduce", "+": "increase"}

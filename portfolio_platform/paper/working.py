@@ -37,7 +37,7 @@ class WorkingHome(Home):
         return made
 
     @property
-    def lake(self) -> "Lake":  # type: ignore[override]
+    def lake(self) -> "Lake":
         """Return the lake in memory."""
         assert self.held is not None
         return self.held

@@ -121,20 +121,21 @@ def words_of(order: Order) -> str:
     return f"{command_of(order)}({', '.join(said)})"
 
 
-def carry(home: Home, *, plane: ControlPlane | None = None) -> Carried:
+def carry(home: Home, *, plane: ControlPlane | None = None, only: str | None = None) -> Carried:
     """Apply what was approved since, and end the orders of what is over; a second time it finds nothing to do.
 
     Args:
         home: whose book.
         plane: the control plane of this process; a new one where None.
+        only: one portfolio only.
 
     Raises:
         StoreProblem: the book cannot be written; then neither orders nor recommendations changed.
     """
     plane = plane or ControlPlane(home.book, home.clock)
     with home.book.reading() as connection:
-        opened = opened_portfolios(connection)
-        waiting = {one.portfolio for one in book.listed(connection, states=("approved",))}
+        opened = [name for name in opened_portfolios(connection) if only in (None, name)]
+        waiting = {one.portfolio for one in book.listed(connection, only, states=("approved",))}
     done = Carried()
     for portfolio in opened:
         if portfolio in waiting or _orders(plane.get_portfolio_state(portfolio)):

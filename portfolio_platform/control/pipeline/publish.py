@@ -60,8 +60,8 @@ class Published:
     until_seq: int
 
 
-def publish(home: Home) -> Published:
-    """Import the decisions that the lake does not have yet; a second time it finds nothing to do.
+def publish(home: Home, portfolio: str | None = None) -> Published:
+    """Import the decisions that the lake does not have yet, of one portfolio only where it is named; a second time it finds nothing to do.
 
     A malformed request that names no symbol, side or sound amount is left out, and so is one that only reduces. Amounts are in the
     portfolio's currency; codes are those of the control plane, which `idle.capacity_reasons` of the policy knows by their beginnings.
@@ -76,6 +76,7 @@ def publish(home: Home) -> Published:
         if not events:
             return Published(decided, left_out, after)
         after = events[-1][0]
+        events = [one for one in events if portfolio in (None, one[1].decision.portfolio)]
         rows = _rows(home, [event for _, event in events])
         if rows:
             _import(home, after, rows)

@@ -98,7 +98,8 @@ def parts(case: Case, currency: str) -> list[Part]:
         (one.rule, one.scope, value(one, one.limit, digits, currency), value(one, one.found, digits, currency), one.text)
         for one in asked.violations
     ]
-    command = () if answered is not None else (say.command("portfolio", "escalations", "answer", asked.escalation_id),)
+    ask = say.command("portfolio", "escalations", "answer", asked.escalation_id)
+    command = () if answered is not None else (f"{ask} --answer approve|defer|halt --by NAME --reason TEXT",)
     said = [] if answered is None else [f"{answered.by}: {answered.reason}" if answered.reason else f"{answered.by} gave no reason."]
     changes = () if answered is None else [change(one) for one in answered.changes]
     return [

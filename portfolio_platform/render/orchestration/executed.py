@@ -7,7 +7,7 @@ from portfolio_platform.orchestrator.execution_report import ExecutionReport, Tr
 from portfolio_platform.orchestrator.verification import Verification, cash_row
 from portfolio_platform.render.blocks import Grid
 from portfolio_platform.render.formats import MINUS, NULL
-from portfolio_platform.render.orchestration import documents, markdown, pages
+from portfolio_platform.render.orchestration import documents, markdown, pages, sections
 from portfolio_platform.render.orchestration import wording as say
 from portfolio_platform.render.orchestration.pages import Part, present
 from portfolio_platform.render.orchestration.sections import grid
@@ -111,7 +111,7 @@ def parts(report: ExecutionReport) -> list[Part]:
     """Return the parts of the report, in the order in which a trader asks."""
     found = report.verification
     ended = report.status.replace("_", " ") in ("executed", "partly executed", "not executed", "withdrawn")
-    again = () if ended or not report.left else (say.command("portfolio", "execution", "report", report.execution_id),)
+    again = () if ended or not report.left else (say.command("portfolio", "execution", "report", report.execution_id, "--interactive"),)
     return [
         Part("What is left", grids=present(_left(report)), commands=again),
         Part("Flags", grids=present(_flags(report), _set_aside(report))),
@@ -122,7 +122,7 @@ def parts(report: ExecutionReport) -> list[Part]:
         ),
         Part("Trades, planned and done", grids=present(_trades(report))),
         Part("Execution log", grids=present(_log(report))),
-        Part("What must hold afterwards", ticks=report.must_hold),
+        Part("What must hold afterwards", ticks=sections.without_rules(report.must_hold)),
         Part("Stops and profit targets", grids=present(_exits(report))),
         Part("Escalations", grids=present(_escalations(report))),
         Part("What falls due", grids=present(_due(report))),

@@ -52,7 +52,7 @@ def guide(papers: PlanPapers, made: Guide) -> str:
         return document(parts)
     parts += ["## Rules while executing", bullets(sections.rules(papers.profile))]
     parts += ["## What must hold afterwards", boxes(sections.afterwards(papers, made.afterwards))]
-    parts.append(f"Then report what was done: {code(say.command('portfolio', 'execution', 'report', plan.execution_id))}.")
+    parts.append(f"Then report what was done: {code(say.command('portfolio', 'execution', 'report', plan.execution_id, '--interactive'))}.")
     return document(parts)
 
 
@@ -99,8 +99,8 @@ def boxes(texts: Sequence[str]) -> str:
 
 
 def code(text: str) -> str:
-    """Return text as inline code, fenced by more backticks than it holds."""
-    fence = "`"
+    """Return text on one line as inline code, fenced by more backticks than it holds."""
+    text, fence = one_line(text), "`"
     while fence in text:
         fence += "`"
     pad = " " if "`" in text else ""

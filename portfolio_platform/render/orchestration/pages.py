@@ -94,7 +94,7 @@ def plan_page(papers: PlanPapers, guide: Guide, drawn: Sequence[Picture]) -> str
         phases=[_phase(phase, plan) for phase in guide.phases],
         afterwards=sections.afterwards(papers, guide.afterwards),
         rules=sections.rules(papers.profile),
-        command=say.command("portfolio", "execution", "report", plan.execution_id),
+        command=say.command("portfolio", "execution", "report", plan.execution_id, "--interactive"),
         charts=drawn,
         tables=present(sections.criteria(papers), sections.sectors(plan), sections.constraints(plan)),
         more=present(sections.findings(plan), sections.unread(papers.directives), sections.manifest(plan)),

@@ -330,7 +330,12 @@ def before(said: Sequence[str]) -> list[str]:
 
 
 def afterwards(papers: PlanPapers, said: Sequence[str]) -> list[str]:
-    """Return what must hold afterwards, with the stops to place; the rules of fills stand by themselves."""
+    """Return what must hold afterwards, with the stops to place."""
     placed = exits(papers)
-    kept = [line for line in said if not line.startswith("A fill more than") and (not placed or not line.startswith("Stops and"))]
+    kept = [line for line in without_rules(said) if not placed or not line.startswith("Stops and")]
     return [*kept, *(f"Place and report for {one}" for one in placed)]
+
+
+def without_rules(said: Sequence[str]) -> list[str]:
+    """Return what must hold afterwards without the rules of fills, which stand by themselves."""
+    return [line for line in said if not line.startswith("A fill more than")]

@@ -24,10 +24,11 @@ from portfolio_platform.orchestrator.loop_model import (
     Started,
     Ticked,
 )
+from portfolio_platform.orchestrator.profile import shipped_profile
 from portfolio_platform.orchestrator.refresh import MINUTE, Figures, SessionDays
 
 DAYS = SessionDays.of(sessions("XNYS", to_number(date(2025, 12, 1)), to_number(date(2025, 12, 31))).tolist())
-TERMS = LoopTerms(DAYS)
+TERMS = LoopTerms.of(shipped_profile("v8.0.3"), DAYS)
 NINE = nanoseconds(datetime(2025, 12, 9, 15, tzinfo=UTC))
 VALUE = 100_000_000
 SECTORS = (("Energy", 200_000), ("Technology", 300_000))

@@ -74,7 +74,22 @@ def test_the_specifications_example_is_read_with_its_lines() -> None:
         ("- Reduce Materials 25%", None),
         ("- Reduce Materials to 25", None),
         ("- Reduce Materials to 20\u201325%", None),
-        ("- Reduce Materials from 46,8% to 25%", None),
+        ("- Reduce Materials from 46,8 % to 25 %", "Reduce Materials from 46.8% to 25%"),
+        ("- Materials \u22122,50 pts", "Reduce Materials by 2.5 pts"),
+        ("- Trim Materials by EUR 1.234,50", "Reduce Materials by EUR 1,234.5"),
+        ("- Trim Materials by 5% of the portfolio", "Reduce Materials by 5 pts"),
+        ("- Materials -5% of the total portfolio", "Reduce Materials by 5 pts"),
+        ("- Add Healthcare from 0% by 10%", "Add Healthcare from 0% by 10 pts"),
+        ("- Reduce Materials from 50% by 10% to 40%", "Reduce Materials from 50% to 40%"),
+        ("- Reduce Materials from 50% by 10% to 45%", "Reduce Materials from 50% to 45%"),
+        ("- Reduce Materials from 50% by 10% to 44%", None),
+        ("- Reduce Materials by 5% of the sector", None),
+        ("- Trim Materials by USD 46,8", None),
+        ("- Reduce Materials from 46,8% by USD 2,500", None),
+        ("- Reduce Materials from 46,8% by USD 2.500", None),
+        ("- Reduce Materials to 20% - 25%", None),
+        ("- Reduce Materials to 20 to 25%", None),
+        ("- Hold Energy at 18-22 %", None),
         ("- Do not reduce Materials to 25%", None),
         ("- Reduce Materials to 25% if prices fall", None),
         ("- Reduce Materials to about 25%", None),
@@ -102,6 +117,29 @@ def test_a_line_is_read_as_people_mean_it_or_kept_with_the_reason(written: str, 
         assert found.unread[0].line == (8 if written.startswith("<div>") else 7)
         assert found.unread[0].why
         assert any(finding.code == "not_understood" and finding.line == found.unread[0].line for finding in found.findings)
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("- Reduce Materials to 20\u201325%", "20 to 25% is a range, and a target is one number"),
+        ("- Reduce Materials to 20% - 25%", "20 to 25% is a range"),
+        ("- Reduce Materials by 5 %", "by 5% may be points or a part of the sector; write 'by 5 pts', or 'to ... %'"),
+        ("- Trim Materials by USD 46,8", "46,8 can be read in two ways"),
+        ("- Reduce Materials from 46,8% by USD 2,500", "2,500 can be read in two ways"),
+    ],
+)
+def test_what_can_be_meant_in_two_ways_says_which_and_how_to_write_it(written: str, why: str) -> None:
+    found = parse_directives(plan(written))
+    assert [(stretch.line, stretch.suspicious) for stretch in found.unread] == [(7, True)]
+    assert why in found.unread[0].why
+
+
+def test_an_amount_that_is_thousands_or_not_is_a_condition_where_the_document_has_decimal_commas() -> None:
+    found = parse_directives(plan("- Reduce Materials from 46,8% to 25%\n- Trim Energy by USD 2.500"))
+    assert [(finding.code, finding.severity, finding.line) for finding in found.findings] == [("mixed_numbers", "warning", 8)]
+    assert "2.500 was read as 2.5" in found.findings[0].message
+    assert parse_directives(plan("- Trim Energy by USD 2,500\n- Reduce Materials from 46.8% to 25%")).findings == ()
 
 
 def test_several_directives_in_one_line_are_all_read_or_none() -> None:

@@ -30,7 +30,7 @@ from portfolio_platform.orchestrator.refresh import (
     verdict,
 )
 
-TERMS = RefreshTerms()
+TERMS = RefreshTerms.of(shipped_profile("v8.0.3"))
 DAYS = SessionDays.of(sessions("XNYS", to_number(date(2025, 12, 1)), to_number(date(2025, 12, 31))).tolist())
 
 
