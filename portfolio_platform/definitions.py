@@ -17,6 +17,7 @@ from assets import checks, control, diagnostics, ledger, monitor, orchestration,
 from portfolio_platform.home import Home
 from resources.platform import Platform
 from sensors import breaches, control_cycle, inbox, jobs, operator_jobs, operators, schedules
+from sensors import orchestration as orchestration_sensors
 
 # single-run backfills are beta in this version and pinned with it; the warning would greet every command
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -48,6 +49,7 @@ def build_definitions(home: Home | None = None) -> dg.Definitions:
             *breaches.build_breach_sensors(),
             control_cycle.control_cycle,
             control_cycle.decisions_refresh,
+            orchestration_sensors.orchestration_watch,
             operators.operator_alerts,
             operators.failed_runs,
             operators.finished_runs,

@@ -46,7 +46,7 @@ def build_jobs() -> list[Any]:
             "orchestrate",
             ORCHESTRATED,
             description="Make a plan of the home's portfolio document, for a person: directives, trades, dry run, report. It sends no "
-            "order, and runs when somebody starts it; where the ledger has several portfolios, the run's configuration says whose plan it is.",
+            "order. It runs when somebody starts it; its configuration says whose plan it is, where the ledger has several portfolios.",
         ),
         dg.define_asset_job("weekly_reflection", WEEKLY, description="The reflection of one week, from tables that are up to date."),
         dg.define_asset_job("monthly_reflection", MONTHLY, description="The reflection of one month, from tables that are up to date."),

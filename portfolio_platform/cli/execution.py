@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from portfolio_platform.cli.execution_paper import paper
 from portfolio_platform.cli.options import AsOf, HomeOption, Json, Portfolio, opened, out, parse_as_of, plain, print_json
 from portfolio_platform.errors import WrongUse
 
@@ -19,6 +20,7 @@ execution = typer.Typer(
     rich_markup_mode="rich",
     help="What was done of an approved plan: report it, see what is left and whether the portfolio keeps its limits.",
 )
+execution.command("paper")(paper)
 Identity = Annotated[str, typer.Argument(metavar="EXECUTION_ID", help="Id of the plan, as `portfolio orchestrate list` shows it.")]
 By = Annotated[str, typer.Option("--by", help="Your name: it stays with what you report.")]
 Time = Annotated[

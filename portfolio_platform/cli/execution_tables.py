@@ -57,19 +57,13 @@ def show_status(made: "ExecutionReport") -> None:
     left = len(made.left)
     head = f"{made.execution_id}: {made.status}; {len(made.trades) - left} of {len(made.trades)} trades done"
     say(f"[bold]{plain(head)}[/]; approved by {plain(made.approved_by)}, to be begun by {made.approved_until:%Y-%m-%d %H:%M} UTC")
-    rows = table("Trades", "trade", "side", "ticker", "planned", "filled", "left", "price", "slip bps", "fee", "state")
+    rows = table("Trades", "trade", "order", "planned", "filled", "left", "price", "state")
     for row in made.trades:
-        state = (
-            row.status
-            + (f" for {', '.join(row.waits_for)}" if row.status == "waiting" else "")
-            + (f": {row.given_up}" if row.given_up else "")
-        )
-        cells = (
-            row.trade_id, row.side, row.ticker, f"{row.planned_quantity:f} at {row.planned_price:f}", f"{row.filled:f}", f"{row.left:f}",
-            "" if row.price is None else f"{row.price:f}", "" if row.slippage_bps is None else f"{row.slippage_bps:f}",
-            money(row.fee_minor, made.digits) if row.fee_minor else "", state,
-        )  # fmt: skip
-        rows.add_row(*map(plain, cells))
+        state = row.status.replace("_", " ")
+        state += f" for {', '.join(row.waits_for)}" if row.status == "waiting" else f": {row.given_up}" if row.given_up else ""
+        price = "" if row.price is None else f"{row.price:f} ({row.slippage_bps:f} bps)"
+        order, planned = f"{row.side} {row.ticker}", f"{row.planned_quantity:f} at {row.planned_price:f}"
+        rows.add_row(*map(plain, (row.trade_id, order, planned, f"{row.filled:f}", f"{row.left:f}", price, state)))
     out.print(rows)
     for flag in made.flags:
         say(f"[yellow]{plain(flag.code)}:[/] {plain(flag.text)}")
@@ -87,9 +81,8 @@ def show_status(made: "ExecutionReport") -> None:
         say(f"{one.kind} of {plain(one.trade_id)} {plain(one.ticker)} at {one.level:f}: {where}")
     for asked in made.escalations:
         end = f" until {asked.due_at:%Y-%m-%d %H:%M} UTC" if asked.status == "open" else ""
-        say(
-            f"escalation {plain(asked.escalation_id)} ({asked.trigger}): {asked.status}{end}; {plain(asked.routing)}: {plain(asked.request)}"
-        )
+        what = f"{asked.escalation_id} ({asked.trigger}): {asked.status}{end}; {asked.routing}: {asked.request}"
+        say(f"escalation {plain(what)}")
     if made.next_review is not None:
         first = next(row for row in made.due if row.due_on == made.next_review)
         say(f"next due: {plain(first.title)}, {'[yellow]now[/]' if first.is_due else f'on {first.due_on}'} (`portfolio execution due`)")
@@ -124,20 +117,18 @@ def show_log(made: "Sequence[ExecutionReport]") -> None:
         say("nothing was reported")
         return
     for one in made:
-        rows = table(
-            plain(one.execution_id), "time (UTC)", "fill", "side", "ticker", "quantity", "price", "fee", "account", "sector", "conviction",
-            "stop", "targets", "buffer after",
-        )  # fmt: skip
+        say(f"[bold]{plain(one.execution_id)}[/]")
         for row in one.log:
-            number = row.fill_id.rpartition(".")[2] + (f" r{row.revision}" if row.revision else "")
-            cells = (
-                f"{row.at:%Y-%m-%d %H:%M:%S}", f"{row.trade_id or 'beyond the plan'} {number}", row.side, row.ticker, f"{row.quantity:f}",
-                f"{row.price:f}", money(row.fee_minor, one.digits), row.account, row.sector,
-                "" if row.conviction is None else str(row.conviction), "" if row.stop_price is None else f"{row.stop_price:f}",
-                " ".join(f"{level:f}" for level in row.profit_targets), f"{percent(row.buffer_ppm)} % {row.buffer_state}",
-            )  # fmt: skip
-            rows.add_row(*map(plain, cells))
-        out.print(rows)
+            number = row.fill_id.rpartition(".")[2] + (f" in revision {row.revision}" if row.revision else "")
+            fee = f", fee {money(row.fee_minor, one.digits)}" if row.fee_minor else ""
+            head = f"{row.at:%Y-%m-%d %H:%M:%S}Z  {row.side} {row.quantity:f} {row.ticker} at {row.price:f}{fee}"
+            parts = [f"{row.trade_id or 'beyond the plan'} fill {number}", row.account, row.sector]
+            parts += [f"conviction {row.conviction}"] if row.conviction is not None else []
+            parts += [f"stop {row.stop_price:f}"] if row.stop_price is not None else []
+            parts += [f"targets {' '.join(f'{level:f}' for level in row.profit_targets)}"] if row.profit_targets else []
+            parts += [f"buffer then {percent(row.buffer_ppm)} % {row.buffer_state.replace('_', ' ')}", row.note]
+            say(f"  {plain(head)}")
+            say(f"    {plain(', '.join(part for part in parts if part))}")
         for flag in one.flags:
             say(f"[yellow]{plain(flag.code)}:[/] {plain(flag.text)}")
 

@@ -15,6 +15,7 @@ from portfolio_platform.cli import (
     explain,
     operators,
     orchestrate,
+    paper,
     platform,
     playbooks,
     policy,
@@ -61,6 +62,7 @@ app.command("reflection")(reflections.reflection)
 app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(recommendations.recommendations, name="recommendations")
 app.add_typer(operators.operators, name="operators")
+app.add_typer(paper.paper, name="paper")
 app.add_typer(policy.policy, name="policy")
 app.add_typer(playbooks.playbooks, name="playbooks")
 app.add_typer(execution.execution, name="execution")

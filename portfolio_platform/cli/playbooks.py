@@ -127,6 +127,26 @@ def init(
 
 
 @playbooks.command()
+def features(
+    like: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only names that hold this text.")] = "",
+    json: Json = False,
+) -> None:
+    """List the features that conditions may use: name, closed bars it needs, what it says."""
+    from portfolio_platform.instruments.features import FEATURES
+
+    found = [feature for name, feature in FEATURES.items() if like in name]
+    if json:
+        print_json([{"name": feature.name, "bars": feature.bars, "says": feature.sentence} for feature in found])
+        return
+    table = Table(caption=f"{len(found)} of {len(FEATURES)} features; a playbook may use no other", caption_justify="left")
+    for column in ("feature", "bars", "says"):
+        table.add_column(column, justify="right" if column == "bars" else "left", overflow="fold", no_wrap=column == "feature")
+    for feature in found:
+        table.add_row(feature.name, str(feature.bars), plain(feature.sentence))
+    out.print(table)
+
+
+@playbooks.command()
 def research(
     name: Name,
     from_: Annotated[date, day_option("--from", "First day on which a thesis may be armed; bars before it are seen.")],

@@ -21,6 +21,7 @@ from portfolio_platform.desk.execution_events import (
     state_of,
     text_of,
 )
+from portfolio_platform.desk.execution_files import LEDGER
 from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.amounts import money, part, percent
@@ -32,7 +33,6 @@ from portfolio_platform.orchestrator.model import Snapshot
 from portfolio_platform.orchestrator.revision import left_to_do, portfolio_document
 from portfolio_platform.orchestrator.verification import Projected, Verification, VerifiedShare, after_fills, differences, verify
 
-LEDGER = "ledger"
 EXECUTOR = "Trade-Executor"
 """Who executes and reports: named in what asks for an order."""
 
@@ -110,7 +110,7 @@ def flagged(home: Home, state: ExecutionState) -> tuple[ExecutionFlag, ...]:
     now, portfolio = home.clock.now(), state.papers.plan.portfolio
     known = {flag.key for flag in state.flags}
     fresh: tuple[ExecutionFlag, ...] = ()
-    if state.plan.closed is None:
+    if state.plan.closed is None and not state.on_paper:
         late = [flag for flag in flags_of(state.executed, state.papers.profile, now) if flag.code == "no_fill" and flag.key not in known]
         fresh = tuple(late)
         if fresh:
@@ -140,7 +140,7 @@ def _escalate(home: Home, state: ExecutionState) -> None:
 
     While trades are left to be done, only what the execution has made worse than it was before the plan is asked about.
     """
-    if state.plan.closed is None:
+    if state.plan.closed is None and not state.on_paper:
         _escalate_no_fill(home, state)
     if state.verified is None:
         return

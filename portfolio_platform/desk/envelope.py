@@ -34,37 +34,48 @@ def conflicts_of(state: ControlState, papers: PlanPapers, terms: AccountTerms, n
     if not state.terms.limits.policy_hash:
         return ()
     batch = Batch(state, now)  # ends on its own copy what is over on the clock
-    known = Known({}, {})
-    found = []
-    for trade in papers.plan.trades:
-        if trade.side != "buy":
-            continue
-        issued = batch.state.issued.get(trade.ticker)
-        version = 0 if issued is None else issued.version
-        asked = risk_of(trade, stop_of(papers, trade), terms, papers.plan.digits)
-        if issued is not None and issued.expires_at <= now:
-            text = f"{trade.trade_id} buys {trade.ticker}, whose envelope (version {version}) has expired; run `portfolio control cycle`"
-            found.append(Conflict(EXPIRED, trade.ticker, trade.trade_id, version, 0, asked, text))
-            continue
-        intent = PortfolioIntent(
-            intent_id=f"{papers.execution_id}/{trade.trade_id}",
-            portfolio=state.portfolio,
-            strategy=STRATEGY,
-            symbol=trade.ticker,
-            side="long",
-            requested_risk=asked,
-            ts=batch.now,
-            requested_notional=trade.amount_minor,
-        )
-        decision, _ = batch.decide(intent, known)
-        if decision.approved_risk >= asked:
-            continue
-        granted, wanted = money(decision.approved_risk, papers.plan.digits), money(asked, papers.plan.digits)
-        wanted += " (no stop is stated or planned, so all of it)" if asked == trade.amount_minor else ""
-        text = f"{trade.trade_id} buys {trade.ticker} with {wanted} at risk, and the control plane grants {granted} ({decision.code}"
-        text += f": {', '.join(decision.reasons)})" if decision.reasons else ")"
-        found.append(Conflict(decision.code, trade.ticker, trade.trade_id, version, decision.approved_risk, asked, text))
-    return tuple(found)
+    found = [_conflict(batch, papers, trades, terms, now) for trades in _by_symbol(papers.plan.trades).values()]
+    return tuple(one for one in found if one is not None)
+
+
+def _by_symbol(trades: Sequence[Trade]) -> dict[str, list[Trade]]:
+    """Return the buys by symbol, in the plan's order: several accounts buy what is one position to the control plane."""
+    found: dict[str, list[Trade]] = {}
+    for trade in trades:
+        if trade.side == "buy":
+            found.setdefault(trade.ticker, []).append(trade)
+    return found
+
+
+def _conflict(batch: Batch, papers: PlanPapers, trades: Sequence[Trade], terms: AccountTerms, now: int) -> Conflict | None:
+    """Ask for the buys of one symbol; return the conflict where less is granted than they want."""
+    symbol, digits = trades[0].ticker, papers.plan.digits
+    names = ", ".join(trade.trade_id for trade in trades)
+    asked = sum(risk_of(trade, stop_of(papers, trade), terms, digits) for trade in trades)
+    amount = sum(trade.amount_minor for trade in trades)
+    issued = batch.state.issued.get(symbol)
+    version = 0 if issued is None else issued.version
+    if issued is not None and issued.expires_at <= now:
+        text = f"{names} buys {symbol}, whose envelope (version {version}) has expired; run `portfolio control cycle`"
+        return Conflict(EXPIRED, symbol, names, version, 0, asked, text)
+    intent = PortfolioIntent(
+        intent_id=f"{papers.execution_id}/{symbol}",
+        portfolio=batch.state.portfolio,
+        strategy=STRATEGY,
+        symbol=symbol,
+        side="long",
+        # a purchase may be smaller than what a strategy is granted at least; it has to find room all the same
+        requested_risk=max(asked, batch.state.terms.minimum_ticket),
+        ts=batch.now,
+        requested_notional=amount,
+    )
+    decision, _ = batch.decide(intent, Known({}, {}))
+    if decision.approved_risk >= asked:
+        return None
+    wanted = money(asked, digits) + (" (no stop is stated or planned, so all of it)" if asked == amount else "")
+    text = f"{names} buys {symbol} with {wanted} at risk, and the control plane grants {money(decision.approved_risk, digits)}"
+    text += f" ({decision.code}: {', '.join(decision.reasons)})" if decision.reasons else f" ({decision.code})"
+    return Conflict(decision.code, symbol, names, version, decision.approved_risk, asked, text)
 
 
 def findings_of(conflicts: Sequence[Conflict]) -> tuple[Finding, ...]:
@@ -75,7 +86,7 @@ def findings_of(conflicts: Sequence[Conflict]) -> tuple[Finding, ...]:
             severity="error",
             subject=one.symbol,
             message=one.text,
-            remedy="plan less, plan a stop (planned_stop_pct in accounts.json), or have an operator change the limit (`portfolio control override`)",
+            remedy="plan less, plan a stop (planned_stop_pct in accounts.json), or order another limit (`portfolio control override`)",
         )
         for one in conflicts
     )

@@ -40,9 +40,9 @@ class Conflict(NamedTuple):
     """Something that a plan wants and the control plane's envelope does not allow.
 
     Attributes:
-        code: what the control plane answers to the trade (``rejected_risk_off``, ``approved_clipped`` ...), or ``envelope_expired``.
-        symbol: of the trade.
-        trade_id: of the plan's trade.
+        code: what the control plane answers (``rejected_risk_off``, ``approved_clipped`` ...), or ``envelope_expired``.
+        symbol: what the plan buys.
+        trade_id: of the plan's trades in it, with commas between.
         version: of the symbol's envelope; 0 where none was issued.
         limit: risk that is granted, minor units.
         wanted: risk that the plan asks for, minor units.

@@ -3,7 +3,7 @@
 Everything after the report is a consequence that can be worked out again: where a process is killed, the next call does what is missing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,10 +25,11 @@ from portfolio_platform.desk.execution_events import (
     text_of,
     with_report,
 )
-from portfolio_platform.desk.execution_files import bring_fills
+from portfolio_platform.desk.execution_files import bring_fills, holders_of
 from portfolio_platform.desk.model import PlanState
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
+from portfolio_platform.orchestrator.booking import booked
 from portfolio_platform.orchestrator.executed import Executed, GivenUp, Placing, ReportedFill
 from portfolio_platform.orchestrator.execution_flags import ExecutionFlag, flags_of
 from portfolio_platform.orchestrator.execution_intake import Taken, Unfit, take, withdraw
@@ -88,12 +89,12 @@ def report(home: Home, execution_id: str, given: Given) -> Reported:
         take_log_lock(connection)
         portfolio = log.portfolio_of(connection, execution_id)
         plan = log.plans_of(connection, portfolio)[execution_id]
-        refused = _refusal(connection, portfolio, plan, given, now)
+        refused = _refusal(plan, given, now) or _on_paper(connection, portfolio, plan, given, now)
         if refused is not None:
             keep(connection, portfolio, refused, f"refused/{refused.at}/{refused.code}", at=now)
         else:
             state = state_from(connection, portfolio, plan)
-            taken, made = _made(state, given, now)
+            taken, made = _made(state, given, now, holders_of(home, state.papers))
             if made is not None:
                 event = ExecutionReported(nanoseconds(now), execution_id, made.number, given.by, text_of(made))
                 log.write(connection, portfolio, [(event, log.key_of(event, f"report/{made.number}"))], at=now, names=IN_PORTFOLIO)
@@ -140,12 +141,19 @@ def read_state(home: Home, execution_id: str) -> ExecutionState:
         return state_of(connection, execution_id)
 
 
-def _refusal(connection: Connection, portfolio: str, plan: PlanState, given: Given, now: datetime) -> ExecutionRefused | None:
+def _on_paper(connection: Connection, portfolio: str, plan: PlanState, given: Given, now: datetime) -> ExecutionRefused | None:
+    """Return the refusal of a report about a plan that is executed on paper."""
+    if not state_from(connection, portfolio, plan).on_paper:
+        return None
+    text = f"plan {plan.execution_id} is executed on paper (`portfolio execution paper`): there is nothing to report of it"
+    return ExecutionRefused(nanoseconds(now), plan.execution_id, given.by, "on_paper", text)
+
+
+def _refusal(plan: PlanState, given: Given, now: datetime) -> ExecutionRefused | None:
     """Return why a report cannot be taken; None where it can.
 
     What was done before the approval ended may be reported at any time, and what was begun then may be finished after it.
     """
-    del connection
     at, name = nanoseconds(now), plan.execution_id
     if plan.approved is None:
         status = plan.status(at)
@@ -166,7 +174,7 @@ def _refusal(connection: Connection, portfolio: str, plan: PlanState, given: Giv
     return None
 
 
-def _made(state: ExecutionState, given: Given, now: datetime) -> tuple[Taken, Report | None]:
+def _made(state: ExecutionState, given: Given, now: datetime, holders: Mapping[str, str]) -> tuple[Taken, Report | None]:
     """Return what became of the rows, and the report to keep; None where nothing of it is new."""
     accounts = sorted(one.account for one in state.papers.snapshot.accounts)
     taken = take(given.rows, state.executed, accounts, corrections=given.corrections)
@@ -186,7 +194,7 @@ def _made(state: ExecutionState, given: Given, now: datetime) -> tuple[Taken, Re
         at=now,
         by=given.by,
         source=given.rows.name,
-        fills=(*taken.fills, *withdrawn),
+        fills=(*_booked(state.executed, taken.fills, holders), *withdrawn),
         placings=_placings(state.executed, given),
         given_up=_given_up(state.executed, given, now),
         set_aside=tuple(one for one in bad if (one.column, one.value, one.rule, one.row) not in seen),
@@ -197,6 +205,15 @@ def _made(state: ExecutionState, given: Given, now: datetime) -> tuple[Taken, Re
     known = {flag.key for flag in state.flags}
     flags = flags_of(with_report(state.executed, made), state.papers.profile, now)
     return taken, made.model_copy(update={"flags": tuple(flag for flag in flags if flag.key not in known)})
+
+
+def _booked(executed: Executed, fills: Sequence[ReportedFill], holders: Mapping[str, str]) -> tuple[ReportedFill, ...]:
+    """Return fills with the strategies that they are booked to, one after the other."""
+    known = dict(executed.fills)
+    for fill in fills:
+        own = [one for one in known.values() if one.trade_id == fill.trade_id]
+        known[fill.fill_id] = booked(fill, executed.by_trade.get(fill.trade_id), holders, own)
+    return tuple(known[fill.fill_id] for fill in fills)
 
 
 def _placings(executed: Executed, given: Given) -> tuple[Placing, ...]:

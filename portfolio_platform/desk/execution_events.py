@@ -5,7 +5,7 @@ Contents are canonical JSON of typed models in one field of text, so that they a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from portfolio_platform.book import schema
 from portfolio_platform.book.events import NewEvent, StoredEvent, append
 from portfolio_platform.book.events import read as read_stream
 from portfolio_platform.desk import log
-from portfolio_platform.desk.events import Names, decode_event, encode_event, stream_of
+from portfolio_platform.desk.events import Names, Other, decode_event, encode_event, stream_of
 from portfolio_platform.desk.model import PlanState
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.orchestrator.executed import Executed, GivenUp, Protection, ReportedFill
@@ -28,6 +28,8 @@ from portfolio_platform.orchestrator.papers import PlanPapers
 from portfolio_platform.orchestrator.verification import Verification
 
 REPORTED = "execution_reported"
+PAPER = "paper_marked"
+"""The type of the event that says that a plan is executed on paper."""
 
 
 class ExecutionReported(NamedTuple):
@@ -116,6 +118,7 @@ class ExecutionState:
         verified: the newest verification, and after which report.
         touched: stops and targets that were touched.
         documents: the revisions of the portfolio document.
+        on_paper: whether the loop executes it on paper, so that nobody reports it.
     """
 
     plan: PlanState
@@ -127,7 +130,7 @@ class ExecutionState:
     verified: tuple[int, Verification] | None = None
     touched: tuple[Touch, ...] = ()
     documents: tuple[DocumentRevised, ...] = ()
-    seqs: tuple[int, ...] = field(default=(), repr=False)
+    on_paper: bool = False
 
     @property
     def execution_id(self) -> str:
@@ -210,11 +213,12 @@ def state_from(connection: Connection, portfolio: str, plan: PlanState) -> Execu
     """Return the execution of a plan whose life is known; see `state_of`."""
     papers = log.papers_of(connection, plan.execution_id)
     executed = begun_from(plan, papers)
-    reports, seqs = [], []
+    reports, on_paper = [], False
     for entry in log.entries(connection, portfolio, IN_PORTFOLIO):
         if isinstance(entry.event, ExecutionReported) and entry.event.execution_id == plan.execution_id:
             reports.append(Report.model_validate(orjson.loads(entry.event.report)))
-            seqs.append(entry.seq)
+        elif isinstance(entry.event, Other) and entry.event.type == PAPER and entry.event.execution_id == plan.execution_id:
+            on_paper = True
     for report in reports:
         executed = with_report(executed, report)
     refused, flagged, touched, documents = [], [], [], []
@@ -231,7 +235,7 @@ def state_from(connection: Connection, portfolio: str, plan: PlanState) -> Execu
         elif isinstance(event, DocumentRevised):
             documents.append(event)
     return ExecutionState(
-        plan, papers, executed, tuple(reports), tuple(refused), tuple(flagged), verified, tuple(touched), tuple(documents), tuple(seqs)
+        plan, papers, executed, tuple(reports), tuple(refused), tuple(flagged), verified, tuple(touched), tuple(documents), on_paper
     )
 
 

@@ -8,6 +8,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,15 +20,16 @@ from portfolio_platform.days import format_timestamp, nanoseconds
 from portfolio_platform.desk.execution_events import ExecutionState, reports_after, state_of
 from portfolio_platform.home import Home
 from portfolio_platform.lake.facts import FILLS, IMPORTS
+from portfolio_platform.orchestrator.booking import STRATEGY
 from portfolio_platform.orchestrator.executed import ReportedFill
 from portfolio_platform.orchestrator.execution_rows import set_aside_csv
-from portfolio_platform.orchestrator.papers import folder_name
+from portfolio_platform.orchestrator.papers import PlanPapers, folder_name
 from portfolio_platform.orchestrator.planned import Plan
 from portfolio_platform.sources.pipeline import ImportResult, import_paths
 
-STRATEGY = "orchestrator"
-"""The strategy under which the ledger has what a plan did."""
 SOURCE = "execution"
+LEDGER = "ledger"
+"""The source of a portfolio that was taken from the ledger."""
 AT_ONCE = 500
 COLUMNS = (*(column.name for column in FILLS.columns), "revision", "bust")
 _NAME = re.compile(rf"fills-{SOURCE}-0*(\d+)\.csv$")
@@ -56,7 +58,7 @@ def bring_fills(home: Home) -> Brought:
         if not reports:
             return Brought(brought, aside, after)
         after = reports[-1][0]
-        rows = [fill_row(fill, plans[name]) for _, name, report in reports for fill in report.fills]
+        rows = [row for _, name, report in reports for fill in report.fills for row in fill_rows(fill, plans[name])]
         if rows:
             done = _import(home, after, rows)
             brought, aside = brought + done.imported, aside + done.set_aside
@@ -71,21 +73,30 @@ def brought_until(home: Home) -> int:
         return until if until <= chain_head(connection).seq else 0
 
 
-def fill_row(fill: ReportedFill, plan: Plan) -> dict[str, str]:
-    """Return a reported fill as the cells of a row of `fills`; a cell without a value is empty."""
+def fill_rows(fill: ReportedFill, plan: Plan) -> list[dict[str, str]]:
+    """Return a reported fill as rows of `fills`: one for each strategy that it is booked to; the first bears the fee.
+
+    What an earlier revision was booked to and this one is not is cancelled.
+    """
+    parts = [(one.strategy, one.quantity, False) for one in fill.booked] or [(STRATEGY, fill.quantity, False)]
+    parts += [(name, fill.quantity, True) for name in fill.unbooked]
+    return [_row(fill, plan, *part, number) for number, part in enumerate(parts)]
+
+
+def _row(fill: ReportedFill, plan: Plan, strategy: str, quantity: Decimal, gone: bool, number: int) -> dict[str, str]:
     trade = next((one for one in plan.trades if one.trade_id == fill.trade_id), None)
     planned = trade if trade is not None and trade.ticker == fill.ticker else None
     cells = {
-        "execution_id": fill.fill_id,
+        "execution_id": fill.fill_id if strategy == STRATEGY else f"{fill.fill_id}~{strategy}",
         "ts": format_timestamp(nanoseconds(fill.at)),
         "portfolio": plan.portfolio,
-        "strategy": STRATEGY,
+        "strategy": strategy,
         "symbol": fill.ticker,
         "side": fill.side,
-        "quantity": f"{fill.quantity:f}",
+        "quantity": f"{quantity:f}",
         "price": f"{fill.price:f}",
         "currency": plan.currency,
-        "fee": f"{major(fill.fee_minor, plan.digits):f}",
+        "fee": "0" if number else f"{major(fill.fee_minor, plan.digits):f}",
         "order_id": f"{plan.execution_id}.{fill.trade_id or 'beyond'}",
         "template": plan.kind,
         "decision_price": "" if planned is None else f"{planned.price:f}",
@@ -95,7 +106,7 @@ def fill_row(fill: ReportedFill, plan: Plan) -> dict[str, str]:
         "account": fill.account,
         "purpose": "policy",
         "revision": str(fill.revision),
-        "bust": "true" if fill.withdrawn else "false",
+        "bust": "true" if fill.withdrawn or gone else "false",
     }
     return {name: cells.get(name, "") for name in COLUMNS}
 
@@ -108,6 +119,20 @@ def _import(home: Home, last: int, rows: Sequence[dict[str, str]]) -> ImportResu
             writer.writeheader()
             writer.writerows(rows)
         return import_paths(home, [path])
+
+
+def holders_of(home: Home, papers: PlanPapers) -> dict[str, str]:
+    """Return the strategies that hold the lots which a plan sells, by id of the lot: the ledger's fills that opened them. Of a plan of a
+    file, nothing is known.
+    """  # noqa: D205
+    if papers.snapshot.source != LEDGER:
+        return {}
+    sold = {lot.lot_id for trade in papers.plan.trades for lot in trade.lots}
+    if not sold:
+        return {}
+    rows = home.lake.read(FILLS.table, ["row_id", "strategy"], pc.field("row_id").isin(sorted({name.partition("#")[0] for name in sold})))
+    known = dict(zip(rows["row_id"].to_pylist(), rows["strategy"].to_pylist(), strict=True))
+    return {name: known[name.partition("#")[0]] for name in sold if name.partition("#")[0] in known}
 
 
 def folder_of(home: Home, execution_id: str) -> Path:

@@ -5,14 +5,13 @@ Pure but for what it is given: no store, no clock.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from hashlib import sha256
 
 import orjson
 from immutables import Map
 
 from portfolio_platform.broker.interface import PaperBroker
-from portfolio_platform.broker.model import UNIT, Bar, Filled
+from portfolio_platform.broker.model import UNIT, Bar, Event, Filled
 from portfolio_platform.broker.state import Account, BrokerState, opened
 from portfolio_platform.broker.terms import BrokerTerms
 from portfolio_platform.codec import to_bytes
@@ -131,27 +130,28 @@ class PaperRun:
 
     def take(self, inputs: Sequence[Input]) -> Stepped:
         """Take the inputs of one instant: bars first, that of the trade in flight before the others, then prices, decisions, the time."""
-        fills: list[Filled] = []
         outward: list[Command] = []
         bars = [one for one in inputs if isinstance(one, Bar)]
         place = self.state.in_flight
         first = self.state.trades[place].trade.symbol if place is not None else ""
+        said: list[Event] = []
+        # all bars of the instant first: the figures that a refresh brings then hold every fill of it
         for bar in sorted(bars, key=lambda bar: (bar.symbol != first, bar.symbol)):
             self.at = max(self.at, bar.ts)
             self.prices[bar.symbol] = bar.close
-            for said in self.broker.on_bar(bar):
-                fills += [said] if isinstance(said, Filled) else []
-                outward += self._give(Reported(bar.ts, said), fills)
+            said += self.broker.on_bar(bar)
+        for one in said:
+            outward += self._give(Reported(one.at, one))
         for bar in sorted(bars, key=lambda bar: bar.symbol):
-            outward += self._give(Priced(bar.ts, bar.symbol, bar.close), fills)
-        for one in inputs:
-            if not isinstance(one, Bar):
-                self.at = max(self.at, one.at)
-                outward += self._give(one, fills)
+            outward += self._give(Priced(bar.ts, bar.symbol, bar.close))
+        for given in inputs:
+            if not isinstance(given, Bar):
+                self.at = max(self.at, given.at)
+                outward += self._give(given)
         if bars:
-            outward += self._give(Ticked(self.at), fills)
+            outward += self._give(Ticked(self.at))
         self.number += 1
-        return Stepped(tuple(fills), tuple(outward))
+        return Stepped(tuple(one for one in said if isinstance(one, Filled)), tuple(outward))
 
     def figures(self) -> Figures:
         """Return the paper portfolio's figures now; the weights rounded up, so that no cap is kept by rounding."""
@@ -171,15 +171,8 @@ class PaperRun:
         """Return the hash of loop and broker: equal after equal inputs, in any process."""
         return sha256(to_bytes(self.state, LoopState) + self.broker.content()).hexdigest()
 
-    def day(self) -> date:
-        """Return the day of its newest input."""
-        from portfolio_platform.days import to_date
-
-        return to_date(day_number(self.at))
-
-    def _give(self, event: LoopEvent, fills: list[Filled]) -> list[Command]:
+    def _give(self, event: LoopEvent) -> list[Command]:
         """Give the loop an event; what it asks to have refreshed is answered in the same instant."""
-        del fills
         outward: list[Command] = []
         waiting: list[LoopEvent] = [event]
         while waiting:

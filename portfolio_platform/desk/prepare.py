@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 
@@ -101,7 +102,7 @@ def state_of(home: "Home", portfolio: str) -> ControlState:
 def keep(home: "Home", draft: Drafted, *, instead_of: str = "") -> Prepared:
     """Record a drafted plan in one transaction, and write its folder.
 
-    Older plans on the same topic that nobody approved are superseded, and the escalations that they opened are halted. A conflict with
+    Older plans on the same topic that nobody approved are superseded by one whose inputs are released, and the escalations that they opened are halted. A conflict with
     the envelope is noticed in the control plane's stream as well; a violated constraint opens an escalation (v8.1.1 STEP 3A).
     """
     papers, at = draft.papers, home.clock.now()
@@ -133,7 +134,8 @@ def _recorded(connection: Connection, draft: Drafted, at: datetime, instead_of: 
     if name in plans:
         return plans[name], (), True
     topic, ns = topic_of(papers), nanoseconds(at)
-    older = sorted(key for key, plan in plans.items() if plan.stage == "made" and plan.made.topic == topic)
+    released = papers.plan.manifest.released  # one that waits for its inputs takes nobody's place
+    older = sorted(key for key, plan in plans.items() if released and plan.stage == "made" and plan.made.topic == topic)
     made = _made(draft, topic, instead_of)
     gone = [PlanSuperseded(ns, key, name, f"a newer plan on {topic}") for key in older]
     events: list[tuple[DeskEvent, str]] = [(made, log.key_of(made, "made"))]
@@ -220,7 +222,7 @@ def _halt(connection: Connection, portfolio: str, plans: Sequence[PlanState], by
 
 def _notice(connection: Connection, batch: Batch, portfolio: str, name: str, conflicts: Sequence[Conflict]) -> None:
     """Put the conflicts into the control plane's stream, each once."""
-    keys = {f"plan_conflict/{portfolio}/{name}/{one.trade_id}": one for one in conflicts}
+    keys = {f"plan_conflict/{quote(name, safe='')}/{quote(one.symbol, safe='')}": one for one in conflicts}
     known = by_keys(connection, keys)
     for key, one in keys.items():
         if key not in known:

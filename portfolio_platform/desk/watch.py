@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from portfolio_platform.days import nanoseconds
-from portfolio_platform.desk import notices
+from portfolio_platform.desk import log, notices
 from portfolio_platform.desk.due import alert_due
-from portfolio_platform.desk.escalations import expire_escalations
+from portfolio_platform.desk.escalations import expire_escalations, portfolios_in
 from portfolio_platform.desk.execution import executions, follow
 from portfolio_platform.desk.execution_files import bring_fills
 from portfolio_platform.desk.exits import watch_exits
@@ -48,3 +48,9 @@ def watch(home: Home) -> Watched:
     touched = watch_exits(home)
     due = alert_due(home)
     return Watched(len(under_way), brought.fills, len(expired), len(touched), len(due))
+
+
+def anything_to_watch(home: Home) -> bool:
+    """Say whether a home ever had a plan or an escalation."""
+    with home.book.reading() as connection:
+        return bool(log.portfolios(connection) or portfolios_in(connection))

@@ -14,6 +14,9 @@ from portfolio_platform.instruments.settling import finish, settle
 from portfolio_platform.instruments.state import Position, Purpose, Resting
 from portfolio_platform.instruments.triggers import bars_of
 
+PROTECTIVE: tuple[Purpose, ...] = ("stop", "target")
+"""What the broker places with each fill of an entry."""
+
 
 def filled(flow: Flow, event: FillReported) -> None:
     """Take a fill in, whatever state this is; one that is known changes nothing."""
@@ -39,6 +42,8 @@ def filled(flow: Flow, event: FillReported) -> None:
     _booked(flow, event, sign, purpose, entering)
     if entering:
         _protected(flow, event)
+    elif purpose is None:
+        _stray(flow, event, sign)
     _after_fill(flow, purpose)
 
 
@@ -241,7 +246,8 @@ def _protected(flow: Flow, event: FillReported) -> None:
     if contract is None:
         return
     first = position.entered == event.quantity
-    for purpose, price in (("stop", contract.stop), ("target", contract.target)):
+    for purpose in PROTECTIVE:
+        price = contract.stop if purpose == "stop" else contract.target
         if not price:
             continue
         name = f"{setup.entry_id}{EXIT}{purpose}"
@@ -249,9 +255,21 @@ def _protected(flow: Flow, event: FillReported) -> None:
         if known is not None:
             flow.keep(known._replace(quantity=known.quantity + event.quantity))
             continue
-        kept: Purpose = "stop" if purpose == "stop" else "target"
         full = name if first else f"{name}@{event.at}"
-        flow.keep(Resting(full, kept, -sign_of(position.direction), event.quantity, price=price, candle=flow.state.candles))
+        flow.keep(Resting(full, purpose, -sign_of(position.direction), event.quantity, price=price, candle=flow.state.candles))
+
+
+def _stray(flow: Flow, event: FillReported, sign: int) -> None:
+    """Note the exits that the broker placed with a fill of an entry that was given up: they are cancelled once all is flat."""
+    own = f"{flow.config.portfolio}:{flow.config.symbol}:"
+    if not (event.order_id.startswith(own) and event.order_id.endswith(":entry")):
+        return
+    for purpose in PROTECTIVE:
+        first = f"{event.order_id}{EXIT}{purpose}"
+        # which of the two the broker took depends on what became of earlier ones; cancelling one that is not there is harmless
+        for name in (first, f"{first}@{event.at}"):
+            flow.drop(name)
+            flow.keep(Resting(name, purpose, -sign, event.quantity, candle=flow.state.candles))
 
 
 def _after_fill(flow: Flow, purpose: Purpose | None) -> None:

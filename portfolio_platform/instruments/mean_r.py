@@ -17,18 +17,14 @@ T90 = (
     1_323_188, 1_321_237, 1_319_460, 1_317_836, 1_316_345, 1_314_972, 1_313_703, 1_312_527, 1_311_434, 1_310_415,
 )  # fmt: skip
 """Student's t at 0.90 for 1 to 30 degrees of freedom, millionths."""
-FEW = ((40, 1_303_077), (60, 1_295_821), (120, 1_288_646))
-"""From so many degrees of freedom on, this; rounded to the wider side between them."""
-Z90 = 1_281_552
-"""The normal quantile, from 1,000 degrees of freedom on."""
+FEW = ((40, 1_303_077), (60, 1_295_821), (120, 1_288_646), (1000, 1_282_399))
+"""From so many degrees of freedom on, this."""
 
 
 def t90(freedom: int) -> int:
     """Return Student's t at 0.90 in millionths; between table rows that of the row below, which is the wider one."""
     if freedom <= len(T90):
         return T90[freedom - 1]
-    if freedom >= SCALE // 1000:
-        return Z90
     return next((t for least, t in reversed(FEW) if freedom >= least), T90[-1])
 
 

@@ -5,7 +5,7 @@ equal requests have equal plans, byte for byte, in any process. What it keeps by
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from portfolio_platform.canonical import canonical_bytes, content_hash
 from portfolio_platform.codec import encode
@@ -29,6 +29,8 @@ PER_CENT = 10_000
 """Parts per million in one per cent."""
 LEAST_N = 10
 """Trades below which a statistic says nothing about which of two playbooks is the better one."""
+MOST_KEPT = 8192
+"""Plans that are kept; more than are asked for on a day."""
 NO_EXIT = ExitRule("none")
 DIRECTIONS: tuple[Direction, ...] = ("long", "short")
 
@@ -44,25 +46,36 @@ class PlanProvider(Protocol):
 class PlaybookPlans:
     """Plans of playbooks; one for each (symbol, template, plan date).
 
-    A template's playbook is chosen by `chosen`. The regime of a request is that of the symbol's last close before the plan's date, so that
-    the key determines it; where a request of the same key names another (a second request inside one day), the day's plan stays.
+    A template's playbook is chosen by `chosen`, in the regime that comes with the first request of a key. Where another request of the
+    same key names another regime (a second one inside one day), the day's plan stays; a process that begins in the middle of a day is
+    given the plans of that day out of the log.
     """
 
     def __init__(self, shelf: Shelf, kept: Iterable[Plan] = ()) -> None:
         """Take playbooks, and plans that were provided before, such as those in a log: their keys are answered with them."""
         self.shelf = shelf
         self._plans: dict[tuple[str, str, str], Plan] = {(plan.symbol, plan.template, plan.day): plan for plan in kept}
+        self._outlines: dict[str, Plan] = {}
 
     def provide(self, request: RequestPlan, config: InstrumentConfig) -> PlanProvided:
         """Return the plan of a request; None where no playbook of its template fits the symbol's timeframes and directions, and why."""
         key = (request.symbol, request.template, request.day)
         plan = self._plans.get(key)
-        if plan is None:
+        if plan is None or not _runs_on(plan, config):
             playbook, reason = chosen(self.shelf, request.template, request.regime, config)
             if playbook is None:
                 return PlanProvided(request.at, request.request_id, None, reason)
-            plan = self._plans[key] = plan_of(playbook, request.symbol, request.day)
+            plan = self._plans[key] = self._made(playbook, request)
         return PlanProvided(request.at, request.request_id, for_directions(plan, config.shorts), f"playbook {plan.playbook} {plan.version}")
+
+    def _made(self, playbook: Playbook, request: RequestPlan) -> Plan:
+        while len(self._plans) >= MOST_KEPT:
+            # what is asked again is asked on its own day: the oldest go first
+            del self._plans[next(iter(self._plans))]
+        outline = self._outlines.get(playbook.name)
+        if outline is None:
+            outline = self._outlines[playbook.name] = outline_of(playbook)
+        return for_day(outline, request.symbol, request.day)
 
 
 def chosen(shelf: Shelf, template: str, regime: str, config: InstrumentConfig) -> tuple[Playbook | None, str]:
@@ -91,6 +104,14 @@ def _fits(playbook: Playbook, config: InstrumentConfig) -> bool:
     return right_timeframes and (config.shorts or "long" in playbook.directions)
 
 
+def _runs_on(plan: Plan, config: InstrumentConfig) -> bool:
+    """Say whether a workflow has the timeframes of a plan."""
+    stages = (*plan.thesis, *plan.activation, *plan.invalidation)
+    return all(trigger.timeframe in config.timeframes for _, trigger in stages) and all(
+        trigger.timeframe == config.timeframes[0] for _, trigger in plan.activation
+    )
+
+
 def _order(playbook: Playbook, regime: str) -> tuple[bool, bool, int, str]:
     eligible = not playbook.regimes or regime in playbook.regimes
     bound = _bound(playbook.statistic(regime))
@@ -107,15 +128,20 @@ def _bound(statistic: Statistic | None) -> int | None:
 
 
 def plan_of(playbook: Playbook, symbol: str, day: str) -> Plan:
-    """Return a playbook made concrete for a symbol and a day; its id is the hash of the playbook's content and of its own."""
+    """Return a playbook made concrete for a symbol and a day; its id is the hash of the playbook's content, the symbol and the day."""
+    return for_day(outline_of(playbook), symbol, day)
+
+
+def outline_of(playbook: Playbook) -> Plan:
+    """Return the plan of a playbook for no symbol and no day; its id is the hash of its content and of the playbook's."""
     stop, target, time_exit, risk = playbook.stop, playbook.target, playbook.time_exit, playbook.risk
     plan = Plan(
         plan_id="",
-        symbol=symbol,
+        symbol="",
         template=playbook.template,
         playbook=playbook.name,
         version=playbook.version,
-        day=day,
+        day="",
         regimes=playbook.regimes,
         thesis=_stage(playbook.thesis),
         activation=_stage(playbook.activation),
@@ -130,7 +156,12 @@ def plan_of(playbook: Playbook, symbol: str, day: str) -> Plan:
         risk_ppm=ppm(risk.share_pct, PER_CENT) if risk else 0,
         expectations=expectations(playbook),
     )
-    return with_id(plan, playbook.hash)
+    return plan._replace(plan_id=_identity(playbook.hash, encode(plan, Plan)))
+
+
+def for_day(outline: Plan, symbol: str, day: str) -> Plan:
+    """Return an outline made concrete for a symbol and a day."""
+    return outline._replace(plan_id=_identity(outline.plan_id, symbol, day), symbol=symbol, day=day)
 
 
 def for_directions(plan: Plan, shorts: bool) -> Plan:
@@ -141,16 +172,16 @@ def for_directions(plan: Plan, shorts: bool) -> Plan:
     def long_only(stage: tuple[tuple[Direction, Trigger], ...]) -> tuple[tuple[Direction, Trigger], ...]:
         return tuple(item for item in stage if item[0] == "long")
 
-    narrowed = plan._replace(
-        thesis=long_only(plan.thesis), activation=long_only(plan.activation), invalidation=long_only(plan.invalidation)
+    return plan._replace(
+        plan_id=_identity(plan.plan_id, "long only"),
+        thesis=long_only(plan.thesis),
+        activation=long_only(plan.activation),
+        invalidation=long_only(plan.invalidation),
     )
-    return with_id(narrowed, plan.plan_id)
 
 
-def with_id(plan: Plan, of: str) -> Plan:
-    """Return a plan whose id is the hash of its content and of what it was made of."""
-    content = canonical_bytes([of, encode(plan._replace(plan_id=""), Plan)], floats=False)
-    return plan._replace(plan_id=f"plan-{content_hash(content)[:32]}")
+def _identity(*parts: Any) -> str:
+    return f"plan-{content_hash(canonical_bytes(parts, floats=False))[:32]}"
 
 
 def expectations(playbook: Playbook) -> tuple[Expectation, ...]:

@@ -133,7 +133,7 @@ class RegimeState(NamedTuple):
         volatility: in force.
         structure: in force.
         since: when it began; 0 before there were enough bars.
-        evaluated: time of the newest bar of the last evaluation.
+        evaluated: time of the last evaluation.
         dwell: bars for which it has held.
         cooldown: bars left in which what was left is not gone back to.
         left: the regime before it.
@@ -200,19 +200,34 @@ def evaluate(terms: RegimeTerms, state: RegimeState, bars: Sequence[Bar], at: in
         at: the time, that of the newest bar.
     """
     seen = observe(terms, bars)
-    before = state.regime
     if seen is None:
-        return state, Evaluation(at, False, 0, terms.enter, (), "warming_up", before, before, before, ())
-    now, candidate = normalised(terms, seen), classify(terms, seen)
-    values = tuple(seen.items())
+        regime = state.regime
+        return state, Evaluation(at, False, 0, terms.enter, (), "warming_up", regime, regime, regime, ())
+    return conclude(terms, state, seen, at, passed=_passed(state, bars), shock=shocked(terms, state, bars))
+
+
+def conclude(
+    terms: RegimeTerms, state: RegimeState, seen: Mapping[str, int], at: int, *, passed: int, shock: bool
+) -> tuple[RegimeState, Evaluation]:
+    """Return what follows from features (`observe`) that are there: the rules of a transition, without the bars.
+
+    Args:
+        terms: the numbers.
+        state: as it was.
+        seen: the features.
+        at: the time.
+        passed: bars that closed since the last evaluation.
+        shock: whether this is a volatility shock.
+    """
+    before, now, candidate, values = state.regime, normalised(terms, seen), classify(terms, seen), tuple(seen.items())
     if not state.since:
-        begun = _begun(candidate, at, now, candidate, bars[-1].ts, 0, None)
+        begun = _begun(candidate, at, now, candidate, 0, None)
         return begun, Evaluation(at, True, 0, terms.enter, (), "first", before, candidate, candidate, values)
     contributions = distance_from(terms, state.anchor, now)
     distance = sum([one for _, one in contributions])
-    state = _aged(state, bars, candidate)._replace(departed=distance >= terms.enter or (state.departed and distance > terms.exit))
+    state = _aged(state, at, passed, candidate)._replace(departed=distance >= terms.enter or (state.departed and distance > terms.exit))
     threshold = terms.exit if state.departed else terms.enter
-    reason = _reason(terms, state, bars, candidate, distance)
+    reason: ReasonCode = "volatility_shock" if shock else _reason(terms, state, candidate, distance)
     after = before
     if reason == "volatility_shock":
         after = candidate._replace(volatility="extreme")
@@ -220,7 +235,7 @@ def evaluate(terms: RegimeTerms, state: RegimeState, bars: Sequence[Bar], at: in
         after = candidate
     said = Evaluation(at, after != before, distance, threshold, contributions, reason, before, after, candidate, values)
     if after != before:
-        return _begun(after, at, now, candidate, bars[-1].ts, terms.cooldown, before), said
+        return _begun(after, at, now, candidate, terms.cooldown, before), said
     if reason == "anchored":
         return state._replace(anchor=now, departed=False), said
     return state, said
@@ -324,31 +339,32 @@ def checked(terms: RegimeTerms) -> RegimeTerms:
     return terms
 
 
-def _begun(
-    regime: Regime, at: int, now: tuple[int, ...], candidate: Regime, evaluated: int, cooldown: int, left: Regime | None
-) -> RegimeState:
-    return RegimeState(*regime, at, evaluated, 0, cooldown, left, False, candidate, 0, now)
+def _begun(regime: Regime, at: int, now: tuple[int, ...], candidate: Regime, cooldown: int, left: Regime | None) -> RegimeState:
+    return RegimeState(*regime, at, at, 0, cooldown, left, False, candidate, 0, now)
 
 
-def _aged(state: RegimeState, bars: Sequence[Bar], candidate: Regime) -> RegimeState:
-    """Return the state with the bars counted that closed since it was last evaluated."""
+def _passed(state: RegimeState, bars: Sequence[Bar]) -> int:
+    """Return how many bars closed since the last evaluation."""
     count = 0
     for bar in reversed(bars):
         if bar.ts <= state.evaluated:
             break
         count += 1
+    return count
+
+
+def _aged(state: RegimeState, at: int, passed: int, candidate: Regime) -> RegimeState:
+    same = state.candidate is not None and candidate[:2] == state.candidate[:2]
     return state._replace(
-        evaluated=bars[-1].ts,
-        dwell=state.dwell + count,
-        cooldown=max(0, state.cooldown - count),
+        evaluated=at,
+        dwell=state.dwell + passed,
+        cooldown=max(0, state.cooldown - passed),
         candidate=candidate,
-        held=state.held + count if state.candidate is not None and candidate[:2] == state.candidate[:2] else 0,
+        held=state.held + passed if same else 0,
     )
 
 
-def _reason(terms: RegimeTerms, state: RegimeState, bars: Sequence[Bar], candidate: Regime, distance: int) -> ReasonCode:
-    if shocked(terms, state, bars):
-        return "volatility_shock"
+def _reason(terms: RegimeTerms, state: RegimeState, candidate: Regime, distance: int) -> ReasonCode:
     if candidate == state.regime:
         return "anchored" if state.departed else "no_change"
     persisted = state.held >= terms.persistence and candidate[:2] != state.regime[:2]

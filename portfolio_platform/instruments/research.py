@@ -34,7 +34,7 @@ from portfolio_platform.instruments.model import (
     ScreenerUpdate,
     Started,
 )
-from portfolio_platform.instruments.planning import PlaybookPlans
+from portfolio_platform.instruments.planning import LEAST_N, PlaybookPlans
 from portfolio_platform.instruments.playbook import ALL, TIMEFRAMES, Playbook
 from portfolio_platform.instruments.playbook_loading import Shelf
 from portfolio_platform.instruments.state import InstrumentState, Totals, WorkflowTerms
@@ -141,8 +141,8 @@ def records(trades: Iterable[Trade]) -> tuple[Record, ...]:
 
 
 def as_toml(found: Sequence[Record]) -> str:
-    """Return records as the `[[expectations]]` of a playbook; those without a regime (too few bars) are in the sum alone."""
-    return "".join(_table(record) for record in found if record.regime)
+    """Return records as the `[[expectations]]` of a playbook: over all, and of each regime with at least `LEAST_N` trades."""
+    return "".join(_table(record) for record in found if record.regime == ALL or (record.regime and record.result.n >= LEAST_N))
 
 
 def _record(label: str, trades: Sequence[Trade]) -> Record:

@@ -6,7 +6,7 @@ the compression and the expansion score, in [0, 1]; the composite is the mean of
 quiet nor lively has a low composite, and there is nothing to do in it.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from portfolio_platform.instruments.universe import Floats, Times, UniverseBars
 Flags = npt.NDArray[np.bool_]
 MILLION = 1_000_000
 NONE = np.iinfo(np.int64).min
+Values = TypeVar("Values", Floats, Times)
+COLUMNS = 60
 LOOK_BACK = 260
 """Bars of each symbol that a pass looks at."""
 SCORED = ("bandwidth_rank_20", "atr_expansion", "range_expansion", "volume_z_20")
@@ -216,8 +218,9 @@ def _check(terms: ScreenerTerms) -> None:
 
 def _features(cut: UniverseBars, at: int, terms: ScreenerTerms) -> dict[str, Times]:
     """Return the features of all symbols in parts per million, `NONE` where there is no value; (symbols,) each."""
-    high, low, close, volume = (_at_least(values, 60) for values in (cut.high, cut.low, cut.close, cut.volume))
-    higher = vectorised.higher_closes(cut.ts, cut.close, at, PERIODS[terms.higher_timeframe], SHIFTS[terms.higher_timeframe], 10)
+    high, low, close, volume = (_at_least(values, np.nan) for values in (cut.high, cut.low, cut.close, cut.volume))
+    period, shift = PERIODS[terms.higher_timeframe], SHIFTS[terms.higher_timeframe]
+    higher = vectorised.higher_closes(_at_least(cut.ts, 0), close, at, period, shift, 10)
     found = {
         "bandwidth_rank_20": vectorised.bandwidth_rank(close),
         "atr_expansion": vectorised.atr_expansion(high, low, close),
@@ -230,9 +233,10 @@ def _features(cut: UniverseBars, at: int, terms: ScreenerTerms) -> dict[str, Tim
     return {name: vectorised.parts(values) for name, values in found.items()}
 
 
-def _at_least(values: Floats, width: int) -> Floats:
-    missing = width - values.shape[1]
-    return values if missing <= 0 else np.hstack((np.full((values.shape[0], missing), np.nan), values))
+def _at_least(values: Values, missing: float) -> Values:
+    """Return an array with at least `COLUMNS` columns, what is missing on the left: as many as the features look at."""
+    wanting = COLUMNS - values.shape[1]
+    return values if wanting <= 0 else np.pad(values, ((0, 0), (wanting, 0)), constant_values=missing)
 
 
 def _scores(features: dict[str, Times], terms: ScreenerTerms) -> tuple[Times, Times]:

@@ -27,7 +27,7 @@ from portfolio_platform.instruments.state import InstrumentState, InstrumentView
 
 PREFIX = "instruments/"
 TYPE = "instrument_"
-"""How the types of a workflow's events begin in the log: the control plane has an ``allocation_decided`` of its own, which others look for."""
+"""How the types of a workflow's events begin in the log: the control plane has an ``allocation_decided`` of its own."""
 EVERY = 200
 """How many events of a stream lie between two of its kept states."""
 ROWS_AT_ONCE = 2_000
@@ -142,14 +142,16 @@ class InstrumentBatch:
         Raises:
             StoreProblem: somebody else wrote to one of the streams meanwhile.
         """
-        last = {symbol: one for symbol, one in zip(self._symbols, stored, strict=True)}
-        first = {symbol: one for symbol, one in zip(reversed(self._symbols), reversed(stored), strict=True)}
+        last = dict(zip(self._symbols, stored, strict=True))
+        first = dict(zip(reversed(self._symbols), reversed(stored), strict=True))
         due: list[Snapshot] = []
         further: list[tuple[str, int]] = []
         for symbol, event in sorted(last.items()):
             now = self.placed[symbol]
             if event.version != now.version:
-                raise StoreProblem(f"{event.stream} is at version {event.version}, not {now.version}: somebody else writes to it; try again")
+                raise StoreProblem(
+                    f"{event.stream} is at version {event.version}, not {now.version}: somebody else writes to it; try again"
+                )
             if carried and (now.kept < 0 or now.version - now.kept >= every):
                 due.append(Snapshot.of(event.stream, now.version, now.version, self._machine.pack(now.state), event.seq))
                 self.placed[symbol] = now._replace(kept=now.version, carried=now.version)
@@ -333,7 +335,8 @@ def verify_snapshots(connection: Connection, *, terms: WorkflowTerms | None = No
             faults.append(SnapshotFault(one.stream, one.version, "its bytes do not have the hash that was recorded"))
             continue
         state, version = used.initial, 0
-        for version, event in _read(connection, used, one.stream, until=one.version):
+        for place, event in _read(connection, used, one.stream, until=one.version):
+            version = place
             state = used.step(state, event)[0]
         if version != one.version:
             faults.append(SnapshotFault(one.stream, one.version, f"its stream ends at version {version}"))

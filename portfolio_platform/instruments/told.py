@@ -112,7 +112,7 @@ def stop_requested(flow: Flow, event: StopRequested) -> None:
 def flatten(flow: Flow, why: str) -> None:
     """Leave what is held and drop what is armed."""
     emergency(flow, why)
-    if flow.state.phase == "thesis_armed" and (flow.setup.asked or flow.setup.ordered):
+    if flow.state.phase == "thesis_armed":
         withdraw(flow, "withdrawn", why)
 
 

@@ -20,6 +20,13 @@ from portfolio_platform.orchestrator.planned import Plan, Trade
 TradeStatus = Literal["open", "waiting", "placed", "partial", "filled", "given_up"]
 
 
+class BookedTo(Typed):
+    """How much of a fill is booked to a strategy."""
+
+    strategy: Annotated[str, Field(min_length=1, max_length=200)]
+    quantity: Shares
+
+
 class ReportedFill(Typed):
     """A fill as it was reported, in one revision.
 
@@ -42,10 +49,12 @@ class ReportedFill(Typed):
     profit_targets: tuple[Price, ...] = ()
     note: Text = ""
     withdrawn: bool = False
+    booked: tuple[BookedTo, ...] = Field((), description="which strategies' positions it opens or closes in the ledger")
+    unbooked: tuple[str, ...] = Field((), description="strategies that an earlier revision was booked to")
 
     @property
     def said(self) -> tuple[object, ...]:
-        """Return what makes two reports of a fill equal: everything but its revision."""
+        """Return what makes two reports of a fill equal: everything that a person says of it."""
         return (
             self.trade_id, self.ticker, self.side, self.account, self.quantity, self.price, self.fee_minor, self.at, self.placed_at,
             self.stop_price, self.profit_targets, self.note, self.withdrawn,

@@ -12,21 +12,24 @@ from portfolio_platform.book.events import NewEvent
 from portfolio_platform.control import log
 from portfolio_platform.control.batch import Batch, Known, policy_changed
 from portfolio_platform.control.events import (
+    NAMES,
     FactsStated,
     InstrumentsStated,
+    Noticed,
     PolicyAdopted,
     PortfolioOpened,
     ReservationEnded,
     SymbolEnlisted,
     encode,
-    stream_of,
 )
 from portfolio_platform.control.model import APPROVED_FULL, MILLION, AllocationDecision, Envelope, PortfolioIntent
 from portfolio_platform.control.reduce import apply
 from portfolio_platform.control.state import ControlState, Fill, Instrument
 from portfolio_platform.control.terms import LAST, Limits
+from portfolio_platform.paper.model import Finding
 
 NOTHING_KNOWN = Known({}, {})
+GAPPED = "overfill"
 
 
 class Standing(NamedTuple):
@@ -60,6 +63,10 @@ class Authority(Protocol):
 
     def release(self, intent_id: str, reason: str, at: int) -> None:
         """Give a reservation up."""
+        ...
+
+    def heard_at(self, fill: Fill, at: int) -> int:
+        """Return when a fill counts that is known at a time: a bar's fill is known at its close, and may have happened before."""
         ...
 
     def fill(self, fill: Fill, at: int) -> None:
@@ -130,6 +137,11 @@ class ControlAuthority:
         if found is not None:
             batch.put(ReservationEnded(batch.now, intent_id, False, f"workflow:{found.symbol}", reason))
             batch.touch(found.strategy, found.symbol)
+
+    def heard_at(self, fill: Fill, at: int) -> int:
+        """Return a time before the end of the reservation that the fill takes from: the broker fills no order after its end."""
+        found = self.state.reservations.get(fill.intent_id)
+        return at if found is None or found.expires_at > at else max(self.state.now, found.expires_at - 1)
 
     def fill(self, fill: Fill, at: int) -> None:
         """Take a fill over."""
@@ -235,6 +247,11 @@ class OpenAuthority:
         """Take note of nothing: nothing is reserved."""
         del intent_id, reason, at
 
+    def heard_at(self, fill: Fill, at: int) -> int:
+        """Return the time at which it is known."""
+        del fill
+        return at
+
     def fill(self, fill: Fill, at: int) -> None:
         """Take note of nothing."""
         del fill, at
@@ -297,6 +314,12 @@ def content_of(facts: FactsStated) -> str:
     return hashlib.sha256(said).hexdigest()[:32]
 
 
-def portfolio_stream(portfolio: str) -> str:
-    """Return the control plane's stream of a portfolio."""
-    return stream_of(portfolio)
+def noticed(authority: Authority, at: int) -> list[Finding]:
+    """Return what the control plane noticed among what it is about to write: things that its events should not contain.
+
+    More risk than was granted (``overfill``) is left out: an entry at the next open may be further from its stop than the close was at
+    which it was granted. That is the market's doing, and the alert about it stands.
+    """
+    name = NAMES[Noticed]
+    found = [one.data for one in authority.pending if one.type == name and one.data["what"] != GAPPED]
+    return [Finding(at, f"control_{one['what']}", f"{one['symbol']}: expected {one['expected']}, found {one['found']}") for one in found]

@@ -104,11 +104,15 @@ class Day:
     def instant(self, instant: Instant) -> None:
         """Let the bars of one instant close."""
         at = instant.at
+        said: list[Event] = []
         for bar in instant.bars:
             self.kept = self.kept._replace(opens=self.kept.opens.set(bar.symbol, bar.ts))
-            for event in self.broker.on_bar(bar):
-                self._broker_said(event)
+            said += self.broker.on_bar(bar)
+        self._executed([one for one in said if isinstance(one, Filled)])
+        for event in said:
+            self._broker_said(event)
         self._drain(at)
+        self.tell(at, everybody=True)  # an envelope that is over at this very close would forbid what it decides
         for bar in instant.bars:
             self._candle(at, bar.symbol, bar)
         self._drain(at)
@@ -229,6 +233,8 @@ class Day:
             self._deliver(symbol, self._parts.judge.review(command, self._config(symbol), at))
         elif isinstance(command, model.Enlist):
             self.authority.enlist(symbol, command.active, at)
+            if not command.active:
+                self.happened.words.append(f"{symbol}: stopped")
         else:
             raise TypeError(f"{type(command).__name__} is no command of a workflow")
 
@@ -238,12 +244,11 @@ class Day:
         self.happened.decisions[place] += 1
         reasons = tuple(made.reasons)
         self.happened.words.append(f"{symbol}: {made.code} {made.approved_risk / 10**self._parts.market.digits:,.0f} at risk")
-        event = model.AllocationDecided(
-            at, made.intent_id, made.code, made.approved_risk, made.approved_notional, made.expires_at, reasons
-        )
+        event = model.AllocationDecided(at, made.intent_id, made.code, made.approved_risk, made.approved_notional, made.expires_at, reasons)
         self._deliver(symbol, event)
 
     def _broker_answers(self, events: Sequence[Event]) -> None:
+        self._executed([one for one in events if isinstance(one, Filled)])
         for event in events:
             self._broker_said(event)
 
@@ -256,11 +261,17 @@ class Day:
         elif isinstance(event, Failed):
             self._tell_owner(event.symbol, model.OrderEnded(event.at, event.client_order_id, "failed", event.reason))
 
+    def _executed(self, fills: Sequence[Filled]) -> None:
+        """Take executions into the account and to the control plane, those first that took from what would be over by now."""
+        digits = self._parts.market.digits
+        timed = [(self.authority.heard_at(as_control_fill(one, digits), one.at), place, one) for place, one in enumerate(fills)]
+        for heard, _, fill in sorted(timed, key=lambda item: item[:2]):
+            cash, held = traded(self.kept.cash, self.kept.held, fill, digits)
+            self.kept = self.kept._replace(cash=cash, held=held)
+            self.happened.fills.append(fill)
+            self.authority.fill(as_control_fill(fill, digits), heard)
+
     def _filled(self, fill: Filled) -> None:
-        cash, held = traded(self.kept.cash, self.kept.held, fill, self._parts.market.digits)
-        self.kept = self.kept._replace(cash=cash, held=held)
-        self.happened.fills.append(fill)
-        self.authority.fill(as_control_fill(fill, self._parts.market.digits), fill.at)
         price = fill.price / 10**18
         self.happened.words.append(f"{fill.symbol}: {fill.side} {fill.quantity / 10**18:g} at {price:,.2f}")
         reported = model.FillReported(

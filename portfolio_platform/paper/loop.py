@@ -21,7 +21,7 @@ from portfolio_platform.home import Home
 from portfolio_platform.instruments.bars import closes_of
 from portfolio_platform.instruments.store import InstrumentBatch, InstrumentLog, Machine, Placed, symbols_of, workflow_machine
 from portfolio_platform.paper.account import exact_of
-from portfolio_platform.paper.authority import Authority, ControlAuthority, OpenAuthority
+from portfolio_platform.paper.authority import Authority, ControlAuthority, OpenAuthority, noticed
 from portfolio_platform.paper.closing import Closing
 from portfolio_platform.paper.engine import Day, Judges, Parts, Plans, is_running
 from portfolio_platform.paper.files import funded_at
@@ -30,6 +30,7 @@ from portfolio_platform.paper.model import Finding, Finished, Kept, Moment, Moni
 from portfolio_platform.paper.monitoring import Monitor
 from portfolio_platform.paper.record import instant_of, kept_of, new_event, read_record, snapshot_of
 from portfolio_platform.paper.regime import Breaches, Drawdown
+from portfolio_platform.paper.validation import reconciled
 from portfolio_platform.policy.load import load_timeline
 from portfolio_platform.policy.timeline import Timeline
 
@@ -106,7 +107,9 @@ class PaperLoop:
         self._first, self._last = self.market.span(date.fromisoformat(begun.day) if begun is not None else first, last)
         self._require_same(first)
         if self._last > home.last_ended_day:
-            raise WrongUse(f"{self._last} has not ended by the home's clock, which says {home.clock.now():%Y-%m-%d %H:%M}; choose --to earlier")
+            raise WrongUse(
+                f"{self._last} has not ended by the home's clock, which says {home.clock.now():%Y-%m-%d %H:%M}; choose --to earlier"
+            )
         made = makers or shipped_makers(home)
         self._made, self._machine = made, made.machine
         self._closing = Closing(options, self.market, self._timeline)
@@ -145,7 +148,9 @@ class PaperLoop:
         other = sorted(name for name, text in self._options.words.items() if said.get(name) != text)
         if other:
             differ = "; ".join(f"{name} was {said.get(name)}, and is {self._options.words[name]}" for name in other)
-            raise WrongUse(f"the paper run {self._options.portfolio!r} was begun with other options: {differ}. Give those, or another portfolio")
+            raise WrongUse(
+                f"the paper run {self._options.portfolio!r} was begun with other options: {differ}. Give those, or another portfolio"
+            )
         if first is not None and first.isoformat() != begun.day:
             raise WrongUse(f"the paper run {self._options.portfolio!r} began on {begun.day}; leave --from out, or name another portfolio")
         if tuple(begun.universe) != self.market.symbols:
@@ -172,16 +177,16 @@ class PaperLoop:
             log = InstrumentLog(self._home.book, self._machine, every=self._options.every)
             self._placed = log.load(connection, portfolio, symbols_of(connection, portfolio))
         for session in self._record.sessions:
-            self._follow(session)
+            self._follow(session, again=True)
         if isinstance(self._authority, OpenAuthority):
             listed = [symbol for symbol, one in self._placed.items() if is_running(one.state)]
             equity = self.sessions[-1].equity if self.sessions else self._options.cash
             self._authority.restored(equity, listed, list(self.kept.told.items()))
 
-    def _follow(self, session: SessionClosed) -> str:
+    def _follow(self, session: SessionClosed, *, again: bool = False) -> str:
         """Take a session into what is followed from one to the next; return the breach that it is, if it is one."""
         policy = self._timeline.on(date.fromisoformat(session.day)).policy
-        if session.is_session:
+        if again and session.is_session:
             self._drawdown.next(session.equity, session.flow, policy)
         self.sessions.append(session)
         return self._breaches.next(session, policy)
@@ -191,6 +196,7 @@ class PaperLoop:
     def _session(self, number: int) -> None:
         end = end_of_day_ns(to_date(number))
         portfolio = self._options.portfolio
+        self._reached(f"session {to_date(number)} begins")
         with self._home.book.writing() as connection:
             take_log_lock(connection)
             self._authority.caught_up(connection)
@@ -238,6 +244,8 @@ class PaperLoop:
         plans = {(plan.symbol, plan.template): plan for plan in (*kept.plans, *happened.plans) if plan.day == newest}
         counts = self._closing.counted(kept.counts, day, closed)
         sessions = kept.sessions + closed.is_session
+        states = [(symbol, one.state) for symbol, one in day.batch.placed.items()]
+        differ = reconciled(kept._replace(broker=broker), states, "instruments", closed.at)
         due = breach if breach and sessions >= kept.cooled else ""
         return kept._replace(
             day=number,
@@ -248,7 +256,7 @@ class PaperLoop:
             breach=due,
             cooled=sessions + self._options.breach_sessions if due else kept.cooled,
             mode=closed.mode,
-            findings=(*kept.findings, *happened.findings),
+            findings=(*kept.findings, *happened.findings, *differ, *noticed(day.authority, closed.at)),
         )
 
     # --- the monitor
@@ -310,7 +318,9 @@ class PaperLoop:
             return
         portfolio, at = self._options.portfolio, end_of_day_ns(day)
         with self._home.book.writing() as connection:
-            stored = append(connection, [new_event(portfolio, Finished(at, day.isoformat()), f"finished/{day}")], recorded_at=instant_of(at))
+            stored = append(
+                connection, [new_event(portfolio, Finished(at, day.isoformat()), f"finished/{day}")], recorded_at=instant_of(at)
+            )
             snapshots.keep(connection, [snapshot_of(portfolio, self.kept, stored[-1])])
         self._version = stored[-1].version
         self._finished = Finished(at, day.isoformat())

@@ -140,7 +140,9 @@ def read_market(home: Home, universe: Sequence[str], lots: Mapping[str, int], ba
         listed.append(bar_of(symbol, opens, row["ts"], row["close"], (row["open"], row["high"], row["low"]), _volume(row["volume"])))
     missing = sorted(wanted - set(by_symbol))
     if missing:
-        raise WrongUse(f"there are no bars of {', '.join(missing)}; the home has bars of {', '.join(sorted(set(rows['symbol'].to_pylist())))}")
+        raise WrongUse(
+            f"there are no bars of {', '.join(missing)}; the home has bars of {', '.join(sorted(set(rows['symbol'].to_pylist())))}"
+        )
     known = {row["symbol"]: row for row in active.read(home.lake, INSTRUMENTS).to_pylist()}
     default = home.timeline().newest.policy.accounting.default_calendar
     found = {symbol: _listed(symbol, known.get(symbol, {}), base, default, lots) for symbol in sorted(by_symbol)}

@@ -55,7 +55,7 @@ class PaperOptions:
     screener_days: int = 7
     broker: BrokerTerms = FEES
     screener: ScreenerTerms = field(default_factory=ScreenerTerms)
-    limits: RiskLimits = RiskLimits()
+    limits: RiskLimits = field(default_factory=RiskLimits)
     policy: str = "default"
     timeframes: tuple[str, ...] = ("1d", "1w")
     lots: tuple[tuple[str, int], ...] = ()

@@ -6,11 +6,11 @@ finds goes where it always goes: recommendations into the book, approved by the 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from portfolio_platform.clock import FixedClock, end_of_day
+from portfolio_platform.clock import end_of_day
 from portfolio_platform.control.pipeline.carry import carry
 from portfolio_platform.control.pipeline.fills import read_money
 from portfolio_platform.control.pipeline.publish import publish
@@ -34,6 +34,21 @@ LEFT_OUT = frozenset({"calibration", "day_inputs", "limits"})
 """Stages that nothing in the loop reads: they are built with everything else when the run is over."""
 
 
+@dataclass
+class SessionClock:
+    """A clock that says the end of the session that is being worked on.
+
+    Attributes:
+        at: that time.
+    """
+
+    at: datetime
+
+    def now(self) -> datetime:
+        """Return the session's end."""
+        return self.at
+
+
 @dataclass(frozen=True)
 class Seen:
     """What the monitor says of a session: the ledger's equity in minor units, None without a session; buckets of what is held."""
@@ -53,6 +68,8 @@ class Monitor:
         self._until = 0
         self._revisions: dict[str, int] = {}
         self._is_begun = False
+        self._clock = SessionClock(end_of_day(first))
+        self._plane = ControlPlane(home.book, self._clock)
 
     def look(self, day: date, sessions: Iterable[SessionClosed]) -> Seen:
         """Import what came up to a day, and build every stage that the loop reads.
@@ -68,6 +85,9 @@ class Monitor:
         if self._options.control == "on":
             publish(now, self._options.portfolio)
         self._until = end
+        if now.given_policies is None:
+            now.read_policies()
+            self._home = now
         with now.lake.writing():
             ledger.build(now)
             for stage in self.stages():
@@ -84,8 +104,8 @@ class Monitor:
         now = self._home.at(end_of_day(day))
         days = [to_date(number) for number in range(to_number(since) + 1, to_number(day) + 1)]
         publish_recommendations(now, days, only=self._options.portfolio, news_after=since)
-        plane = ControlPlane(self._source.book, FixedClock(end_of_day(day)))
-        carry(now, plane=plane, only=self._options.portfolio)
+        self._clock.at = end_of_day(day)
+        carry(now, plane=self._plane, only=self._options.portfolio)
 
     @staticmethod
     def stages() -> tuple[Stage, ...]:

@@ -93,7 +93,8 @@ def read_record(connection: Connection, portfolio: str, *, until: int | None = N
     monitored: list[Monitored] = []
     version = 0
     with connection.execute(query.execution_options(yield_per=ROWS_AT_ONCE)) as rows:
-        for version, name, content in rows:
+        for place, name, content in rows:
+            version = place
             event = decode(orjson.loads(content)["data"]["event"], NAMES[name])
             if isinstance(event, SessionClosed):
                 sessions.append(event)

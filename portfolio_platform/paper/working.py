@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from portfolio_platform.home import DEFAULT_FIRST_DAY, Home
 
 if TYPE_CHECKING:
+    from portfolio_platform.policy.assigned import PoliciesInTime
+    from portfolio_platform.policy.timeline import Timeline
     from portfolio_platform.lake.store import Lake
     from portfolio_platform.paper.memory import MemoryLake
 
@@ -28,13 +30,32 @@ class WorkingHome(Home):
         """Return the working home beside a home."""
         made = cls(home.root, home.lake_url, home.book_url, home.as_of, lake, begins)
         made.__dict__["book"] = home.book  # one pool of connections for both
+        made.__dict__["timelines"] = {}
         return made
 
     def at(self, time: datetime) -> "WorkingHome":
         """Return the same home at another time."""
         made = replace(self, as_of=time)
-        made.__dict__["book"] = self.book
+        made.__dict__.update({name: self.__dict__[name] for name in ("book", "timelines", "policies_read") if name in self.__dict__})
         return made
+
+    def timeline(self, name: str = "default") -> "Timeline":
+        """Return every version of a policy, as the files were when the run first asked: reading them is half of a stage's time."""
+        read: dict[str, Timeline] = self.__dict__["timelines"]
+        if name not in read:
+            read[name] = super().timeline(name)
+        return read[name]
+
+    def read_policies(self) -> None:
+        """Keep the policies of the portfolio, once the lake says which it has."""
+        from portfolio_platform.policy.assigned import policies_in_time
+
+        self.__dict__["policies_read"] = policies_in_time(self)
+
+    @property
+    def given_policies(self) -> "PoliciesInTime | None":
+        """Return the policies that were kept; None before."""
+        return self.__dict__.get("policies_read")
 
     @property
     def lake(self) -> "Lake":

@@ -22,10 +22,10 @@ def test_between_the_rows_the_wider_one_holds(freedom: int) -> None:
 
 
 def test_a_bound_by_hand() -> None:
-    # results -1, 2, 0, 1, 0: mean 0.4, sd 1.140175; 1.533206 * 1.140175 / sqrt(5) = 0.781789
+    # results -1, 2, 0, 1, 0: mean 0.4, sd 1.140175; 1.533206 * 1.140175 / sqrt(5) = 0.781786
     found = mean_r([-1_000_000, 2_000_000, 0, 1_000_000, 0])
     assert found == MeanR(5, 400_000, 1_140_176)
-    assert (found.lower, found.upper) == (400_000 - 781_790, 400_000 + 781_790)
+    assert (found.lower, found.upper) == (400_000 - 781_786, 400_000 + 781_786)
 
 
 def test_below_five_results_there_is_no_bound() -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from portfolio_platform.codec import from_bytes, to_bytes
+from portfolio_platform.instruments import planning
 from portfolio_platform.instruments.model import Condition, ExitRule, Expectation, InstrumentConfig, Plan, RequestPlan, Trigger
 from portfolio_platform.instruments.planning import LEAST_N, PlanProvider, PlaybookPlans, chosen, expectations, for_directions, plan_of
 from portfolio_platform.instruments.playbook import ALL, Playbook, Statistic
@@ -23,9 +24,7 @@ def asked(template: str = "trend_continuation", regime: str = "bull_low", day: s
 
 
 def statistic(regime: str, n: int, mean_r: str, sd_r: str = "1") -> Statistic:
-    return Statistic(
-        regime=regime, n=n, win_rate_pct=Decimal(50), mean_r=Decimal(mean_r), sd_r=Decimal(sd_r), hold_p50=5, hold_p90=10
-    )
+    return Statistic(regime=regime, n=n, win_rate_pct=Decimal(50), mean_r=Decimal(mean_r), sd_r=Decimal(sd_r), hold_p50=5, hold_p90=10)
 
 
 def like(name: str, *statistics: Statistic, regimes: tuple[str, ...] = ()) -> Playbook:
@@ -151,6 +150,23 @@ def test_where_there_is_no_plan_the_reason_is_said(template: str, config: Instru
     assert (found.at, found.request_id) == (7, f"AAPL:{template}:2007-06-01")
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(found.reason)
+
+
+def test_a_plan_that_is_kept_is_not_given_to_a_workflow_without_its_timeframes() -> None:
+    plans = PlaybookPlans(shipped())
+    assert plans.provide(asked(), CONFIG).plan is not None
+    assert plans.provide(asked(), CONFIG._replace(timeframes=("1h", "1d"))).plan is None
+    assert plans.provide(asked(), CONFIG).plan is not None
+
+
+def test_the_plans_that_are_kept_do_not_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "MOST_KEPT", 3)
+    plans = PlaybookPlans(shipped())
+    first = plans.provide(asked(), CONFIG)
+    for number in range(5):
+        plans.provide(asked(day=f"2007-06-1{number}"), CONFIG)
+    assert len(plans._plans) == 3
+    assert plans.provide(asked(), CONFIG) == first
 
 
 def test_without_short_sales_a_plan_has_its_long_side_alone() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.instruments.model import TEMPLATES
+from portfolio_platform.instruments.planning import LEAST_N
 from portfolio_platform.instruments.playbook import ALL, Playbook, ppm
 from portfolio_platform.instruments.playbook_loading import FOLDER, draft, file_of, load_playbook, shelf, shipped, validated
 
@@ -48,16 +49,16 @@ def test_the_playbook_of_waiting_has_no_entry() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('feature = "above_high_20"', 'feature = "above_hgh_20"', "activation.long.1.feature: it is 'above_hgh_20', which is no feature; near"),
+        ('feature = "above_high_20"', 'feature = "above_hgh_20"', "activation.long.1.feature: it is 'above_hgh_20', which is no"),
         ('feature = "above_high_20"', 'feature = "above_hgh_20"', "above_high_20"),
         ('feature = "above_high_20"', 'feature = "moonphase"', "the features are"),
-        ('template = "trend_continuation"', 'template = "trend"', "template: 'trend' is no template; the templates are compression_breakout"),
+        ('template = "trend_continuation"', 'template = "trend"', "template: 'trend' is no template; the templates are compr"),
         ("timeout_bars = 10", "timeout_bars = 0", "activation.timeout_bars: it is 0, input should be greater than or equal to 1"),
         ("timeout_bars = 10", "timeout_bars = 2.5", "activation.timeout_bars"),
         ("timeout_bars = 10", "timeout = 10", "activation.timeout: it is 10, there is no such field; near names are timeout_bars"),
         ('timeframe = "1w"', 'timeframe = "2w"', "thesis.timeframe: it is '2w', input should be '1h', '4h', '1d' or '1w'"),
         ('timeframe = "1w"', 'timeframe = "4h"', "thesis.timeframe 4h is below the execution timeframe 1d; write 1d or a higher one"),
-        ('[activation]\ntimeframe = "1d"', '[activation]\ntimeframe = "1w"', "activation.timeframe 1w is not the execution timeframe; write"),
+        ('[activation]\ntimeframe = "1d"', '[activation]\ntimeframe = "1w"', "activation.timeframe 1w is not the execution timeframe"),
         ("minimum_r = 2.0", "minimum_r = 4.5", "target.multiple 8 is worth 4 R, below risk.minimum_r 4.5"),
         ("minimum_r = 2.0", "minimum_r = 0", "risk.minimum_r: it is 0, input should be greater than 0"),
         ("share_pct = 0.5", "share_pct = 7", "risk.share_pct: it is 7, input should be less than or equal to 5"),
@@ -66,7 +67,7 @@ def test_the_playbook_of_waiting_has_no_entry() -> None:
         ("p90 = 40", "p90 = 80", "holding.p90 80 is beyond time_exit.bars 60"),
         ('directions = ["long", "short"]', 'directions = ["long"]', "thesis.short is said, and directions is ['long']; add 'short'"),
         ('directions = ["long", "short"]', 'directions = ["long", "long"]', "directions: 'long' is there twice; take one out"),
-        ('[activation]\ntimeframe = "1d"\ntimeout_bars = 10\nlong = [{ feature = "above_high_20", above = 0.0 }]', '[activation]\ntimeframe = "1d"\ntimeout_bars = 10', "activation.long has no condition"),
+        ('long = [{ feature = "above_high_20", above = 0.0 }]', "", "activation.long has no condition, and 'long' is in directions"),
         ("[time_exit]\nbars = 60\n", "", "time_exit is missing: every entry has its exit contract; add it, or write trades = false"),
         ('[stop]\nkind = "atr"', '[stop]\nkind = "mean"', "stop.kind is 'mean', and a stop is found by atr or range"),
         ('[stop]\nkind = "atr"\nmultiple = 2.0', '[stop]\nkind = "atr"', "stop: kind atr has multiple 0, and it must be above 0"),
@@ -74,9 +75,9 @@ def test_the_playbook_of_waiting_has_no_entry() -> None:
         ('"above_high_20", above = 0.0', '"above_high_20"', "nothing is said of above_high_20, and a condition has exactly one of below"),
         ('"above_high_20", above = 0.0', '"above_high_20", above = 0.0, below = 1.0', "below and above is said of above_high_20"),
         ('version = "1"', 'version = "new"', "version: it is 'new'"),
-        ('execution = "1d"', 'execution = "1d"\nregimes = ["bull_lwo"]', "regimes: it is 'bull_lwo', which is no regime label; near names are bull_low"),
+        ('execution = "1d"', 'execution = "1d"\nregimes = ["bull_lwo"]', "'bull_lwo', which is no regime label; near"),
         ('execution = "1d"', 'execution = "1d"\ntrades = false', "trades is false, and directions, thesis, activation"),
-        ('name = "donchian_channel"', 'name = "turtle"', "name: it is 'turtle', and its file is donchian_channel.toml; write name = 'donchian"),
+        ('name = "donchian_channel"', 'name = "turtle"', "name: it is 'turtle', and its file is donchian_channel.toml; write"),
         ('name = "donchian_channel"', "name = ", "it is no TOML"),
         ('name = "donchian_channel"\n', "", "name: it is missing; add it"),
     ],
@@ -147,10 +148,10 @@ def test_a_new_playbook_needs_a_name_that_can_be_one() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "wait"])
-def test_statistics_rest_on_a_sample_and_agree_with_the_rules(name: str) -> None:
+def test_shipped_statistics_rest_on_a_sample_and_agree_with_the_rules(name: str) -> None:
     playbook: Playbook = shipped().named(name)
     total = playbook.statistic(ALL)
     assert total is not None and playbook.time_exit is not None
-    assert total.n == sum(item.n for item in playbook.expectations if item.regime != ALL)
-    assert all(item.hold_p90 <= playbook.time_exit.bars + 1 for item in playbook.expectations)
+    assert total.n >= max(20, sum(item.n for item in playbook.expectations if item.regime != ALL))
+    assert all(item.n >= LEAST_N and item.sd_r and item.hold_p90 <= playbook.time_exit.bars for item in playbook.expectations)
     assert not playbook.regimes or {item.regime for item in playbook.expectations} <= {ALL, *playbook.regimes}

@@ -2,7 +2,7 @@
 
 import random
 
-from portfolio_platform.broker.model import Bar, BarClosed
+from portfolio_platform.broker.model import Bar, BarClosed, Cancel
 from portfolio_platform.broker.terms import BrokerTerms
 from portfolio_platform.instruments.model import (
     AllocationDecided,
@@ -230,7 +230,7 @@ class Chaos:
 
     def other(self, at: int) -> InstrumentEvent:
         drawn, self.number = self.drawn, self.number + 1
-        kind = drawn.randrange(12)
+        kind = drawn.randrange(13)
         name = f"{kind}-{self.number}"
         if kind < 3:
             self.version += 1
@@ -253,6 +253,10 @@ class Chaos:
             side, quantity = drawn.choice(("buy", "sell")), drawn.randrange(1, 50) * UNIT
             self.world.outside(quantity if side == "buy" else -quantity)
             return fill(self.world, f"nobody-{self.number}", side, quantity, 100.0, name=name)
+        for one in self.world.broker.open_orders("AAA"):
+            if one.order.kind in ("stop", "target"):
+                # the broker loses an exit
+                self.world.ask(Cancel(at, one.order.client_order_id, "lost"))
         return JudgeFeedback(at, name, "neutral")
 
     def envelope(self, at: int) -> object:
