@@ -13,6 +13,7 @@ from portfolio_platform.cli import (
     escalations,
     execution,
     explain,
+    instruments,
     operators,
     orchestrate,
     paper,
@@ -68,6 +69,7 @@ app.add_typer(playbooks.playbooks, name="playbooks")
 app.add_typer(execution.execution, name="execution")
 app.add_typer(control.control, name="control")
 app.add_typer(orchestrate.orchestrate, name="orchestrate")
+app.add_typer(instruments.instruments, name="instruments")
 app.add_typer(escalations.escalations, name="escalations")
 assert control_cycle and control_orders and control_sign, "their commands add themselves to `portfolio control`"
 control.control.command("counterfactual")(counterfactual.counterfactual)

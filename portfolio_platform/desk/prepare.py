@@ -102,8 +102,9 @@ def state_of(home: "Home", portfolio: str) -> ControlState:
 def keep(home: "Home", draft: Drafted, *, instead_of: str = "") -> Prepared:
     """Record a drafted plan in one transaction, and write its folder.
 
-    Older plans on the same topic that nobody approved are superseded by one whose inputs are released, and the escalations that they opened are halted. A conflict with
-    the envelope is noticed in the control plane's stream as well; a violated constraint opens an escalation (v8.1.1 STEP 3A).
+    Older plans on the same topic that nobody approved are superseded by one whose inputs are released, and the escalations that they
+    opened are halted. A conflict with the envelope is noticed in the control plane's stream as well; a violated constraint opens an
+    escalation (v8.1.1 STEP 3A).
     """
     papers, at = draft.papers, home.clock.now()
     name, portfolio = papers.execution_id, papers.plan.portfolio

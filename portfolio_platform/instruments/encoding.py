@@ -1,8 +1,11 @@
 """States, events and commands of a workflow as they are kept: type name and data without floats, canonical bytes, and identities."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
+
+import orjson
 
 from portfolio_platform.broker.model import Bar
 from portfolio_platform.codec import decode, encode, from_bytes, to_bytes
@@ -21,6 +24,7 @@ from portfolio_platform.instruments.model import (
     OperatorCommand,
     OrderEnded,
     PlaceOrder,
+    Plan,
     PlanProvided,
     ReleaseAllocation,
     ReplaceOrder,
@@ -81,7 +85,7 @@ _COMMAND_IDS: dict[type[Any], Callable[[Any], str]] = {
     ReplaceOrder: lambda command: f"{command.order_id}@{command.at}",
     EmitSignal: lambda command: f"{command.signal_id}/{command.disposition}",
     AskJudge: lambda command: command.request_id,
-    Enlist: lambda command: f"{command.active}@{command.at}".lower(),
+    Enlist: lambda command: str(command.number),
 }
 
 
@@ -127,8 +131,23 @@ def decode_event(name: str, data: Mapping[str, Any]) -> InstrumentEvent:
         at, (symbol, opens_at, ts, first, high, low, close, volume), closes = plain
         bar = Bar(symbol, int(opens_at), int(ts), int(first), int(high), int(low), int(close), None if volume is None else int(volume))
         return CandleClosed(int(at), bar, tuple(closes))
+    if name == "plan_provided" and plain[2] is not None:
+        given = plain[2]
+        plan = Plan(*given[:RULES], *_rules(orjson.dumps(given[RULES:])))
+        return PlanProvided(int(plain[0]), plain[1], plan, plain[3])
     event: InstrumentEvent = decode(plain, EVENTS[name])
     return event
+
+
+RULES = Plan._fields.index("regimes")
+"""From here on a plan is the same on every day; what is before it is text."""
+
+
+@lru_cache(maxsize=256)
+def _rules(plain: bytes) -> tuple[Any, ...]:
+    """Return the rules of a plan behind their JSON: they are those of the few playbooks that a symbol was planned with."""
+    plan: Plan = decode([*[""] * RULES, *orjson.loads(plain)], Plan)
+    return tuple(plan)[RULES:]
 
 
 def encode_command(command: InstrumentCommand) -> tuple[str, dict[str, Any]]:

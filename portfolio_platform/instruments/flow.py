@@ -6,6 +6,7 @@ What belongs here: how orders, asks, notices and transitions are recorded. Which
 from portfolio_platform.broker.model import Labels, Order
 from portfolio_platform.instruments.model import (
     CancelOrder,
+    Enlist,
     InstrumentCommand,
     InstrumentConfig,
     PlaceOrder,
@@ -168,6 +169,13 @@ class Flow:
     def release(self, intent_id: str, reason: str) -> None:
         """Give a reservation up."""
         self.say(ReleaseAllocation(self.at, intent_id, reason))
+
+    def enlist(self, active: bool) -> None:
+        """Say that envelopes are wanted, or no more, where that is not so already: wishes alternate, the first wants them."""
+        number = self.state.totals.enlistments
+        if active == (number % 2 == 0):
+            self.count(enlistments=1)
+            self.say(Enlist(self.at, active, number + 1))
 
     # --- the end of a setup
 

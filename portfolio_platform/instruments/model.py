@@ -391,10 +391,11 @@ class AskJudge(NamedTuple):
 
 
 class Enlist(NamedTuple):
-    """Want envelopes from the control plane from now on, or no more."""
+    """Want envelopes from the control plane from now on, or no more; ``number`` counts these wishes of a workflow."""
 
     at: int
     active: bool
+    number: int = 0
 
 
 InstrumentCommand: TypeAlias = (

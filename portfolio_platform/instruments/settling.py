@@ -4,7 +4,7 @@ from typing import Literal
 
 from portfolio_platform.instruments.exits import MILLION
 from portfolio_platform.instruments.flow import Flow
-from portfolio_platform.instruments.model import AskJudge, Enlist, Outcome
+from portfolio_platform.instruments.model import AskJudge, Outcome
 from portfolio_platform.instruments.sizing import CUBE, value_of
 from portfolio_platform.instruments.state import KEPT, Position
 
@@ -50,7 +50,7 @@ def stop(flow: Flow) -> None:
     flow.state = flow.state._replace(
         setup=None, position=None, flattening="", wanted=None, hint=None, plan=None, plan_day="", declined="", cooldown_until=0
     )
-    flow.say(Enlist(flow.at, False))
+    flow.enlist(False)
 
 
 def outcome_of(flow: Flow, position: Position) -> Outcome:

@@ -240,6 +240,7 @@ class Totals(NamedTuple):
     trades: int = 0
     unexpected_fills: int = 0
     plan_requests: int = 0
+    enlistments: int = 0
 
 
 class Judgement(NamedTuple):
@@ -290,6 +291,7 @@ class InstrumentState(NamedTuple):
         windows: the bars it sees, of each timeframe, the execution timeframe first; a higher bar only once it is closed.
         regime: its own regime detector.
         evaluation: its last evaluation, fired or not, with its reason code.
+        begun: when it was started; candles from before only fill the windows.
         template: in force.
         rank: the screener's, of the template in force.
         hint: a template that waits until the workflow is idle.
@@ -324,6 +326,7 @@ class InstrumentState(NamedTuple):
     windows: tuple[Window, ...] = ()
     regime: RegimeState = RegimeState()
     evaluation: Evaluation | None = None
+    begun: int = 0
     template: str = ""
     rank: int = 0
     hint: Hint | None = None

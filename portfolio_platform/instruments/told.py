@@ -6,7 +6,6 @@ from portfolio_platform.instruments.exits import MILLION
 from portfolio_platform.instruments.flow import Flow
 from portfolio_platform.instruments.holding import emergency
 from portfolio_platform.instruments.model import (
-    Enlist,
     EnvelopeIssued,
     JudgeFeedback,
     OperatorCommand,
@@ -31,9 +30,11 @@ def started(flow: Flow, event: Started) -> None:
     kept = {} if state.config is None or state.config.timeframes != event.config.timeframes else {"windows": state.windows}
     if state.config is not None:
         flow.move("started")
-    flow.state = flow.state._replace(config=event.config, template=event.config.template, stopping="", flattening="", orders=())
+    flow.state = flow.state._replace(
+        config=event.config, template=event.config.template, begun=event.at, stopping="", flattening="", orders=()
+    )
     flow.state = flow.state._replace(windows=kept.get("windows", start(event.config.timeframes)), envelope=None, rank=0, blocked_until=0)
-    flow.say(Enlist(flow.at, True))
+    flow.enlist(True)
     request_plan(flow, ())
 
 

@@ -47,5 +47,8 @@ def fired(
 def boundary(plan: Plan | None, config: InstrumentConfig, closed: tuple[str, ...]) -> bool:
     """Say whether a policy boundary is here: a close of the thesis's timeframe; without a thesis, of the timeframe above the candles'."""
     if plan is not None and plan.thesis:
-        return any(trigger.timeframe in closed for _, trigger in plan.thesis)
+        for _, trigger in plan.thesis:
+            if trigger.timeframe in closed:
+                return True
+        return False
     return config.timeframes[min(1, len(config.timeframes) - 1)] in closed

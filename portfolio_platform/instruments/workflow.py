@@ -134,7 +134,7 @@ def _candle(terms: WorkflowTerms, state: InstrumentState, event: CandleClosed) -
     state = InstrumentState._make((state[0], state[1], now, candles, windows, regime, evaluation, *state[7:]))
     phase = state.phase
     resting = phase in ("idle", "cooldown", "invalidated")
-    if resting and not boundary(state.plan, config, closed):
+    if resting and (event.bar.ts < state.begun or not boundary(state.plan, config, closed)):
         return state, ()
     flow = Flow(terms, state, event.at)
     if resting:

@@ -5,6 +5,7 @@ written together or not at all. A process that goes on after a kill begins at th
 what the killed one would have written, to the byte: the clock is the session's, draws depend on a seed, and nothing else comes in.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -106,6 +107,7 @@ class PaperLoop:
         begun = self._record.opened
         self._first, self._last = self.market.span(date.fromisoformat(begun.day) if begun is not None else first, last)
         self._require_same(first)
+        self._asked = [day for day in self.market.by_day if to_number(self._first) <= day <= to_number(self._last)]
         if self._last > home.last_ended_day:
             raise WrongUse(
                 f"{self._last} has not ended by the home's clock, which says {home.clock.now():%Y-%m-%d %H:%M}; choose --to earlier"
@@ -327,6 +329,6 @@ class PaperLoop:
         self._reached("finished")
 
     def _moment(self, number: int, closed: SessionClosed) -> Moment:
-        days = [day for day in self.market.by_day if to_number(self._first) <= day <= to_number(self._last)]
+        days = self._asked
         peak = max((one.equity for one in self.sessions), default=closed.equity)
-        return self._closing.moment(self.kept, self._placed, self._authority, closed, (sum(day <= number for day in days), len(days)), peak)
+        return self._closing.moment(self.kept, self._placed, self._authority, closed, (bisect_right(days, number), len(days)), peak)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from portfolio_platform.book import recommendations, schema
 from portfolio_platform.canonical import content_hash
 from portfolio_platform.control.model import MILLION
-from portfolio_platform.days import day_number, to_date, to_number
+from portfolio_platform.days import day_number, to_date
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home, write_atomically
 from portfolio_platform.instruments.model import Outcome
@@ -25,6 +25,7 @@ from portfolio_platform.instruments.workflow import query
 from portfolio_platform.paper.market import Market, read_market
 from portfolio_platform.paper.model import Monitored, Opened, SessionClosed
 from portfolio_platform.paper.record import Record, portfolios_of, read_record, stream_of
+from portfolio_platform.paper.views import readable
 from portfolio_platform.policy.load import load_timeline
 from portfolio_platform.policy.timeline import Timeline
 from portfolio_platform.render.paper_page import paper_page
@@ -188,7 +189,7 @@ def _named(rule: str) -> str:
 
 def _symbol(symbol: str, one: Followed) -> SymbolShown:
     view = query(one.state)
-    return SymbolShown(symbol, view.phase, view.template, view.waits_for, tuple(one.phases), tuple(one.room))
+    return SymbolShown(symbol, view.phase, view.template, readable(view.waits_for), tuple(one.phases), tuple(one.room))
 
 
 def _answers(followed: Mapping[str, Followed], whole: float) -> Iterator[AnswerShown]:
@@ -292,4 +293,4 @@ def _day(at: int) -> date:
     return to_date(day_number(at))
 
 
-__all__ = ["Followed", "follow", "limits_of", "shown_of", "to_number", "write_page"]
+__all__ = ["Followed", "follow", "limits_of", "shown_of", "write_page"]

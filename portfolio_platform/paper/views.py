@@ -1,6 +1,7 @@
-"""Workflows as people and programs outside read them: money in the currency, prices as decimals, times as ISO text. Reads the book alone."""
+"""Workflows as people and programs outside read them: money in the currency, prices as decimals, times as ISO text."""
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -14,13 +15,15 @@ from portfolio_platform.control.views import instant, money, share
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.instruments.model import Condition, ExitRule, Plan, Trigger
+from portfolio_platform.instruments.regime import REASONS, Evaluation
 from portfolio_platform.instruments.state import Asked, InstrumentState, Position, Setup
-from portfolio_platform.instruments.store import TYPE, InstrumentLog, portfolios_of, stream_of, symbols_of
+from portfolio_platform.instruments.store import TYPE, InstrumentLog, history, portfolios_of, stream_of, symbols_of, workflow_machine
 from portfolio_platform.instruments.workflow import query
 
 RELATIONS = {"below": "<", "above": ">", "at_most": "≤", "at_least": "≥"}
 _UNITS = re.compile(r"\d{12,}")
 UNIT_PLACES = 18
+EVALUATIONS = 5
 
 
 def price(units: int) -> str:
@@ -94,9 +97,9 @@ def show_view(home: Home, portfolio: str | None, symbol: str) -> dict[str, Any]:
             names = ", ".join(symbols_of(connection, name))
             raise WrongUse(f"{name} has no workflow of {symbol!r}; it has: {names}")
         last = newest_events(connection, name, [symbol])[symbol]
+        evaluations = evaluations_of(connection, name, symbol)
     state = states[symbol]
     view, digits = query(state), digits_of(state)
-    evaluation = view.evaluation
     return {
         **_row(symbol, state, last),
         "portfolio": name,
@@ -110,7 +113,7 @@ def show_view(home: Home, portfolio: str | None, symbol: str) -> dict[str, Any]:
         "orders": [
             {"order_id": one.order_id, "purpose": one.purpose, "left": price(one.left), "price": price(one.price)} for one in view.orders
         ],
-        "regime_evaluation": None if evaluation is None else evaluation_view(evaluation),
+        "evaluations": [evaluation_view(one) for one in evaluations],
         "judgement": {
             "stance": view.judgement.stance,
             "size": share(view.judgement.size_ppm),
@@ -125,13 +128,33 @@ def show_view(home: Home, portfolio: str | None, symbol: str) -> dict[str, Any]:
     }
 
 
-def evaluation_view(one: Any) -> dict[str, Any]:
+def evaluation_view(one: Evaluation) -> dict[str, Any]:
     """Return an evaluation of the regime with its reason code, in words too."""
-    from portfolio_platform.instruments.regime import REASONS
+    return {
+        "at": instant(one.at),
+        "fired": one.fired,
+        "distance": share(one.distance),
+        "threshold": share(one.threshold),
+        "reason_code": one.reason_code,
+        "words": REASONS[one.reason_code],
+        "before": " ".join(one.before),
+        "after": " ".join(one.after),
+        "candidate": " ".join(one.candidate),
+        "contributions": {name: share(parts) for name, parts in one.contributions},
+    }
 
-    found = {name: value for name, value in one._asdict().items() if isinstance(value, (int, str))}
-    code = next((str(value) for name, value in found.items() if str(value) in REASONS), "")
-    return {**found, "words": REASONS.get(code, "")}  # type: ignore[call-overload]
+
+def evaluations_of(connection: Connection, portfolio: str, symbol: str, newest: int = EVALUATIONS) -> list[Evaluation]:
+    """Return the newest evaluations of a workflow's regime, the newest first: its events are replayed."""
+    machine = workflow_machine()
+    state: InstrumentState = machine.initial
+    found: deque[Evaluation] = deque(maxlen=newest)
+    for _, event in history(connection, portfolio, symbol):
+        before = state.evaluation
+        state = machine.step(state, event)[0]
+        if state.evaluation is not None and state.evaluation is not before:
+            found.append(state.evaluation)
+    return list(reversed(found))
 
 
 def plan_view(plan: Plan) -> dict[str, Any]:
@@ -249,25 +272,14 @@ def newest_events(connection: Connection, portfolio: str, symbols: Sequence[str]
     """Return by symbol the newest event of its stream: type, time and version."""
     streams = {symbol: stream_of(portfolio, symbol) for symbol in symbols}
     versions = statements.versions(connection, list(streams.values()))
-    log = schema.events.c
+    log, machine = schema.events.c, workflow_machine()
     found = {}
     for symbol, stream in streams.items():
         query_ = select(log.type, log.content).where(log.stream == stream, log.version == versions[stream])
         row = connection.execute(query_).one()
-        at = event_time(orjson.loads(row.content)["data"])
-        found[symbol] = {"type": row.type.removeprefix(TYPE), "at": instant(at), "version": versions[stream]}
+        event = machine.decode(row.type, orjson.loads(row.content)["data"])
+        found[symbol] = {"type": row.type.removeprefix(TYPE), "at": instant(event.at), "version": versions[stream]}
     return found
-
-
-def event_time(data: Any) -> int:
-    """Return the time of a stored event, wherever its encoding has it; 0 where it has none."""
-    if isinstance(data, dict):
-        if isinstance(data.get("at"), int):
-            return int(data["at"])
-        return max((event_time(one) for one in data.values()), default=0)
-    if isinstance(data, list):
-        return int(data[0]) if data and isinstance(data[0], int) else max((event_time(one) for one in data), default=0)
-    return 0
 
 
 def r_words(parts: int) -> str:

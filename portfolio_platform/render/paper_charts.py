@@ -236,7 +236,7 @@ def room(run: PaperShown, figure: "Figure") -> None:
         axes.fill_between(numbers(days), 0.0, shares, step="post", facecolor=GREEN, alpha=0.25, linewidth=0)
         axes.plot(numbers(days), shares, color=GREEN, linewidth=0.9, drawstyle="steps-post")
         axes.text(0.02, 0.96, drawable(one.symbol, 14), transform=axes.transAxes, va="top", color=BLACK, fontsize=8.5)
-        axes.set_ylim(0.0, most * 1.15)
+        axes.set_ylim(0.0, most * 1.35)
         percent_axis(axes)
         few_dates(axes, run.days[0], run.days[-1])
         axes.set_xlim(x[0] - 1, x[-1] + 1)

@@ -15,6 +15,9 @@ from portfolio_platform.render.orchestration import wording as say
 
 WAY_OUT = "Mend what the reasons name and plan again, or ask for an exception: portfolio escalations list shows what is asked already."
 
+MOST_NAMED = 6
+"""Sells that an order waits for, and lots that it takes, that are named one by one."""
+
 
 def grid(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Grid:
     """Return a table of texts; '<' before a head makes its column one of words."""
@@ -85,10 +88,15 @@ def limit(step: GuideStep, digits: int) -> str:
 
 
 def order_note(step: GuideStep) -> str:
-    """Return what an order waits for and which lots it takes."""
-    waits = f"wait until {', '.join(step.waits_for)} {'is' if len(step.waits_for) == 1 else 'are'} confirmed" if step.waits_for else ""
-    lots = f"sell {'; '.join(step.lots)}" if step.lots else ""
-    return "; ".join(text for text in (waits, lots) if text)
+    """Return what an order waits for and which lots it takes; the trade list has every one of many."""
+    waits = step.waits_for
+    text = f"wait until {', '.join(waits)} {'is' if len(waits) == 1 else 'are'} confirmed" if waits else ""
+    if len(waits) > MOST_NAMED:
+        text = f"wait until {len(waits)} sells of {step.account} are confirmed, {waits[0]} to {waits[-1]}"
+    lots = f"sell {'; '.join(step.lots[:MOST_NAMED])}" if step.lots else ""
+    more = len(step.lots) - MOST_NAMED
+    lots += f" and {say.counted(more, 'more lot')}" if more > 0 else ""
+    return "; ".join(part for part in (text, lots) if part)
 
 
 def rules(profile: Profile) -> tuple[str, ...]:

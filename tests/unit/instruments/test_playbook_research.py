@@ -131,4 +131,6 @@ def test_the_statistics_that_ship_are_those_of_research_on_the_samples_first_two
     found = research(market.bars, calendars, shipped().named("squeeze_breakout"), first, last)
     text = (FOLDER / "squeeze_breakout.toml").read_text(encoding="utf-8")
     told = [line.partition("#")[0].rstrip() for line in text.partition("\n[[expectations]]")[2].splitlines()]
-    assert as_toml(records(found.trades)).partition("[[expectations]]")[2].splitlines() == told
+    assert as_toml(records(found.trades)).partition("[[expectations]]")[2].splitlines() == told, (
+        "count them anew: portfolio playbooks research NAME --from 2006-01-03 --to 2007-12-31 --toml, for each playbook"
+    )

@@ -96,7 +96,7 @@ def test_the_start_wants_envelopes_and_a_plan_for_the_template():
     world = World(begin=False)
     commands = world.tell(Started(MONDAY, CONFIG))
     assert commands == (
-        Enlist(MONDAY, True),
+        Enlist(MONDAY, True, 1),
         RequestPlan(MONDAY, "main:AAA:plan-1", "AAA", "bull_trending", "2023-12-31", ""),
     )
     assert world.state.phase == "idle" and world.state.plan is not None and world.state.plan.day == "2023-12-31"
@@ -124,6 +124,16 @@ def test_no_thesis_is_armed_between_two_closes_of_its_timeframe():
         phases.append(world.state.phase)
     # weeks end with the bars of the 7th and the 14th day; a return needs two of them
     assert phases[:13] == ["idle"] * 13 and phases[13] == "thesis_armed"
+
+
+def test_candles_from_before_the_start_fill_the_windows_and_do_nothing_else():
+    world = World(begin=False)
+    world.tell(Started(MONDAY + 3 * DAY, CONFIG))
+    before = len(world.commands)
+    world.days(100, 101)
+    assert world.state.phase == "idle" and world.commands[before:] == [] and len(world.state.windows[0].bars) == 2
+    world.day(102)
+    assert world.state.phase == "thesis_armed", "the candle of the start itself is looked at"
 
 
 def test_no_thesis_is_armed_in_a_regime_that_is_not_eligible():
@@ -588,12 +598,12 @@ def test_an_operator_flattens_without_ending_the_workflow():
 def test_a_stop_request_flattens_waits_for_the_ledger_and_only_then_stops():
     world = holding()
     stop(world)
-    assert world.state.phase == "flattening" and Enlist(world.now, False) not in world.commands
+    assert world.state.phase == "flattening" and len(world.said(Enlist)) == 1
     world.tell(CandleClosed(world.now + DAY, bar(world.number, 103)))
     assert world.state.phase == "flattening", "the ledger has said nothing yet"
     world.number += 1
     world.day(103)
-    assert world.state.phase == "stopped" and world.held == 0 and world.commands[-1] == Enlist(world.now, False)
+    assert world.state.phase == "stopped" and world.held == 0 and world.commands[-1] == Enlist(world.now, False, 2)
 
 
 @pytest.mark.parametrize("phase", ["idle", "thesis_armed", "asked", "cooldown", "invalidated"])
@@ -608,7 +618,7 @@ def test_a_stop_request_where_nothing_is_held_stops_at_once(phase):
         world.day(90)
     assert world.state.phase == ("thesis_armed" if phase == "asked" else phase)
     stop(world)
-    assert world.state.phase == "stopped" and world.commands[-1] == Enlist(world.now, False)
+    assert world.state.phase == "stopped" and world.commands[-1] == Enlist(world.now, False, 2)
     assert len(world.said(ReleaseAllocation)) == (1 if phase == "asked" else 0)
     before = len(world.commands)
     world.days(103, 104, 105)

@@ -201,7 +201,8 @@ class Chaos:
             self.tell(StopRequested(world.now, "the-end", "screener", "out of the list"))
         for bar in quiet:
             world.ask(BarClosed(bar))
-            told: list[InstrumentEvent] = [*self.kept, *world.queue, CandleClosed(bar.ts, bar)]
+            kept = [one for one in self.kept if not isinstance(one, Started)]
+            told: list[InstrumentEvent] = [*kept, *world.queue, CandleClosed(bar.ts, bar)]
             self.kept, world.queue = [], []
             for event in told:
                 self.tell(event)

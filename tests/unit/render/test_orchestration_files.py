@@ -5,16 +5,23 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from portfolio_platform.orchestrator.directives import parse_directives
+from portfolio_platform.orchestrator.guide import guide_of
+from portfolio_platform.orchestrator.inputs import Inputs
 from portfolio_platform.orchestrator.loading import load_directives, load_plan
-from portfolio_platform.orchestrator.papers import PlanPapers
-from portfolio_platform.render.orchestration import table_csv
+from portfolio_platform.orchestrator.papers import PlanPapers, papers_of
+from portfolio_platform.orchestrator.profile import shipped_profile
+from portfolio_platform.render.orchestration import documents, markdown, pages, table_csv
 from portfolio_platform.render.orchestration.files import files_of
+from portfolio_platform.render.orchestration.sections import order_note
+from tests.unit.orchestrator.examples import AT, directive_sets, portfolios, sample_inputs
 from tests.unit.render import orchestration_papers as made
 from tests.unit.render.test_html import _read
 
@@ -239,13 +246,39 @@ def test_any_text_is_one_cell_of_one_row_and_none_begins_a_formula(rows: list[li
 
 
 def test_a_plan_without_trades_says_so_everywhere() -> None:
-    from portfolio_platform.orchestrator.directives import parse_directives
-    from portfolio_platform.orchestrator.papers import papers_of
-    from tests.unit.orchestrator.examples import sample_inputs
-
     document = "## ACTION PLAN\n\n- Hold Energy at 20%\n"
     found = files_of(papers_of(sample_inputs("portfolio_with_cash.json", document=document), parse_directives(document)))
     assert "There is nothing to trade." in texts(found["plan.html"].decode())
     assert "There is nothing to trade." in found["execution_guide.md"].decode()
     assert "There is nothing to trade." in found["dry_run.md"].decode()
     assert json.loads(found["trade_list.json"])["trades"] == []
+
+
+def test_an_order_that_waits_for_many_sells_names_the_first_and_the_last() -> None:
+    papers = made.rebalancing()
+    step = guide_of(papers.plan, papers.profile).phases[1].steps[0]
+    few = step.model_copy(update={"waits_for": ("S01", "S02")})
+    many = step.model_copy(update={"waits_for": tuple(f"S{number:02d}" for number in range(1, 75))})
+    assert order_note(few) == "wait until S01, S02 are confirmed"
+    assert order_note(many) == "wait until 74 sells of brokerage are confirmed, S01 to S74"
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@given(portfolios(), directive_sets())
+def test_whatever_the_plan_its_orders_are_on_every_paper_in_its_order(case, directives) -> None:
+    snapshot, ranked, listed = case
+    papers = papers_of(Inputs(snapshot, listed, shipped_profile(), AT, ranked), directives)
+    guide = guide_of(papers.plan, papers.profile)
+    page = texts(pages.plan_page(papers, guide, ()))
+    rows = list(csv.DictReader(io.StringIO(documents.trade_list_csv(papers).decode())))
+    assert [row["trade_id"] for row in rows] == [trade.trade_id for trade in papers.plan.trades]
+    cash = Decimal(snapshot.cash_minor) / 100
+    for row, trade in zip(rows, papers.plan.trades, strict=True):
+        cash += Decimal(row["cash_change"])
+        assert Decimal(row["cash_after"]) == cash, "the cash after each trade is that before it and its change"
+        assert f"{trade.trade_id} {trade.side.upper()} {trade.ticker}" in page and f"{trade.quantity:,f}" in page
+    places = [page.index(f"{trade.trade_id} {trade.side.upper()}") for trade in papers.plan.trades]
+    assert places == sorted(places)
+    for text in (*papers.plan.reasons, *papers.plan.conditions):
+        assert " ".join(text.split()) in page
+    assert markdown.dry_run(papers) == markdown.dry_run(PlanPapers.model_validate(papers.model_dump()))
