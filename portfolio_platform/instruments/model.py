@@ -130,7 +130,7 @@ class Plan(NamedTuple):
         playbook: its name.
         version: of the playbook.
         day: for which it was made, ISO.
-        regimes: regime labels (``bull_low`` ...) in which a thesis may be armed; empty for all.
+        regimes: regime labels (``bull_vol_low`` ...) in which a thesis may be armed; empty for all.
         thesis: by direction, what qualifies it, at closes of its timeframe.
         activation: by direction, what opens the position, at closes of the execution timeframe.
         invalidation: by direction, what ends an armed thesis (any one of them).

@@ -54,7 +54,7 @@ REASONS: Mapping[ReasonCode, str] = MappingProxyType(
 SLOW, FAST, LEAST = 100, 20, 60
 """Bars of the slow mean (fewer at the beginning, at least `LEAST`) and of the fast one."""
 TRENDS: Mapping[Trend, str] = MappingProxyType({"up": "bull", "down": "bear", "sideways": "range"})
-LABELS = tuple(f"{trend}_{volatility}" for trend in TRENDS.values() for volatility in ("low", "mid", "high"))
+LABELS = tuple(f"{trend}_vol_{volatility}" for trend in TRENDS.values() for volatility in ("low", "mid", "high"))
 """The labels of the playbooks' expectations."""
 
 
@@ -247,13 +247,13 @@ def shocked(terms: RegimeTerms, state: RegimeState, bars: Sequence[Bar]) -> bool
 
 
 def label_of(state: RegimeState) -> str:
-    """Return ``bull_low``, ``range_mid`` ... as the playbooks' expectations have them; empty before there were enough bars."""
+    """Return ``bull_vol_low``, ``range_vol_mid`` ... as the playbooks' expectations have them; empty before there were enough bars."""
     return label(state.regime) if state.since else ""
 
 
 def label(regime: Regime) -> str:
     """Return the label of a regime; the expectations know no ``extreme``, it is ``high`` there."""
-    return f"{TRENDS[regime.trend]}_{'high' if regime.volatility == 'extreme' else regime.volatility}"
+    return f"{TRENDS[regime.trend]}_vol_{'high' if regime.volatility == 'extreme' else regime.volatility}"
 
 
 def observe(terms: RegimeTerms, bars: Sequence[Bar]) -> dict[str, int] | None:

@@ -28,7 +28,7 @@ from portfolio_platform.paper.engine import Day, Judges, Parts, Plans, is_runnin
 from portfolio_platform.paper.files import funded_at
 from portfolio_platform.paper.market import Market, read_market
 from portfolio_platform.paper.model import Finding, Finished, Kept, Moment, Monitored, Opened, PaperOptions, SessionClosed
-from portfolio_platform.paper.monitoring import Monitor
+from portfolio_platform.paper.monitoring import Monitor, Seen
 from portfolio_platform.paper.record import instant_of, kept_of, new_event, read_record, snapshot_of
 from portfolio_platform.paper.regime import Breaches, Drawdown
 from portfolio_platform.paper.validation import reconciled
@@ -134,9 +134,11 @@ class PaperLoop:
         for number in self._days():
             self._session(number)
             self._monitor_if_due()
-        if self.kept.monitored < self.kept.day and self.kept.day:
-            self._run_monitor("end of the run")
-        self._finish()
+        day = to_date(self.kept.day).isoformat()
+        if self.kept.day and (self._finished is None or self._finished.day != day):
+            if self.kept.monitored < self.kept.day:
+                self._look_once_more()
+            self._finish()
 
     def _days(self) -> Iterator[int]:
         last = to_number(self._last)
@@ -286,19 +288,29 @@ class PaperLoop:
         return (day.year, (day.month - 1) // 3) if cadence == "quarterly" else ()
 
     def _run_monitor(self, why: str) -> None:
-        portfolio, day = self._options.portfolio, to_date(self.kept.day)
+        """Run the monitor, let what it recommends become orders, and note what it saw."""
+        day = to_date(self.kept.day)
         seen = self._monitor.look(day, self.sessions)
         self._reached(f"monitor {day} built")
         self._monitor.recommend(day, to_date(self.kept.monitored))
         self._reached(f"monitor {day} recommended")
         counts = self.kept.counts
         counts = counts._replace(monitored=counts.monitored + 1, breaches=counts.breaches + bool(self.kept.breach))
-        closed = self.sessions[-1]
+        buckets = seen.buckets or self.kept.buckets
+        self._note(self.kept._replace(monitored=self.kept.day, breach="", buckets=buckets, counts=counts), why, seen)
+        self._reached(f"monitor {day} noted")
+
+    def _look_once_more(self) -> None:
+        """Compare loop and ledger at the end of the run. Nothing else comes of it: a run that goes on is as if it had not stopped here."""
+        self._note(self.kept, "end of the run", self._monitor.look(to_date(self.kept.day), self.sessions))
+        self._reached("compared at the end")
+
+    def _note(self, kept: Kept, why: str, seen: Seen) -> None:
+        portfolio, day, closed = self._options.portfolio, to_date(self.kept.day), self.sessions[-1]
         drift = 0 if seen.equity is None else closed.equity - seen.equity
-        findings = self.kept.findings
         if drift:
             text = f"equity of {day} is {closed.equity} in the loop and {seen.equity} in the ledger, in minor units"
-            findings = (*findings, Finding(closed.at, "equity_drift", text))
+            kept = kept._replace(findings=(*kept.findings, Finding(closed.at, "equity_drift", text)))
         with self._home.book.writing() as connection:
             take_log_lock(connection)
             self._authority.caught_up(connection)
@@ -306,18 +318,12 @@ class PaperLoop:
             words = tuple(f"{one.kind} {one.mode or one.rule} until {one.until}" for _, one in sorted(orders.items()))
             event = new_event(portfolio, Monitored(closed.at, day.isoformat(), why, seen.equity, drift, words), f"monitored/{day}")
             stored = append(connection, [event], recorded_at=instant_of(closed.at))
-            self.kept = self.kept._replace(
-                monitored=self.kept.day, breach="", buckets=seen.buckets or self.kept.buckets, counts=counts, findings=findings
-            )
-            snapshots.keep(connection, [snapshot_of(portfolio, self.kept, stored[-1])])
-        self._version = stored[-1].version
-        self._reached(f"monitor {day} noted")
+            snapshots.keep(connection, [snapshot_of(portfolio, kept, stored[-1])])
+        self.kept, self._version = kept, stored[-1].version
 
     def _finish(self) -> None:
         """Note that the run has reached the end that it was asked for."""
         day = to_date(self.kept.day)
-        if not self.kept.day or (self._finished is not None and self._finished.day == day.isoformat()):
-            return
         portfolio, at = self._options.portfolio, end_of_day_ns(day)
         with self._home.book.writing() as connection:
             stored = append(

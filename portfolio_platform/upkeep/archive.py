@@ -28,6 +28,7 @@ CHUNK = 1 << 20
 LARGEST_MANIFEST = 16 << 20
 _MEMBER = re.compile(
     r"book/[a-z_]+\.jsonl\.gz|lake/[a-z_]+\.parquet|home/(clock|span)\.json|home/(channels\.toml|checkpoints\.jsonl|checkpoint\.key|control\.token)|home/policies/[\w-]+(@[\w.+-]+)?\.toml"
+    r"|home/orchestrator/[\w-]+\.(json|md|toml)"
 )
 Report = Callable[[str], None]
 

@@ -1,7 +1,7 @@
 """A backup: what cannot be computed again, of one instant, in one file.
 
 In it: every row of the book; every row of the fact tables with all their revisions, what was set aside, the log of imports;
-which reports were published from what; policies and clock; the file of the log's checkpoints, against which a restored log is
+which reports were published from what; policies, clock and the orchestrator's documents; the file of the log's checkpoints, against which a restored log is
 held. The lake's writer lock is held meanwhile, so no import and no build comes between; the book's state is the one of the moment
 it is read, within that time, and others go on writing to it, checkpoints excepted. Left out: derived tables, which a build makes
 again (unless asked for); secrets (unless asked for): channels, the key that signs checkpoints, the token of strategies; files of
@@ -10,6 +10,7 @@ Facts are kept as rows, not as Delta folders: their history is in the rows thems
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 KEPT = (*(table for name, table in derived.TABLES.items() if name not in derived.DERIVED), derived.PUBLISHED_INPUTS)
 """Tables that no build makes: the facts and what is known of them, and which reports were published from what."""
 SETTINGS = ("clock.json", "span.json")
+DOCUMENT = re.compile(r"[\w-]+\.(json|md|toml)")
+"""Names of the orchestrator's documents that are taken in: restrictions, rankings, accounts, what to plan."""
 SECRETS = {
     "channels.toml": "which holds secrets",
     KEY_FILE: "the private key that signs checkpoints: a restored home makes another",
@@ -195,7 +198,8 @@ def _months(home: Home, table: Table, names: list[str]) -> "Iterator[pa.Table]":
 
 def _settings(home: Home, target: Path, stack: ExitStack, with_secrets: bool) -> Iterator[Staged]:
     wanted = [home.root / name for name in (*SETTINGS, *(SECRETS if with_secrets else []))]
-    yield from _copied(home, [*wanted, *sorted(home.policies.glob("*.toml"))], target, stack)
+    documents = [path for path in sorted((home.root / "orchestrator").glob("*")) if DOCUMENT.fullmatch(path.name)]
+    yield from _copied(home, [*wanted, *sorted(home.policies.glob("*.toml")), *documents], target, stack)
 
 
 def _copied(home: Home, paths: Iterable[Path], target: Path, stack: ExitStack) -> Iterator[Staged]:

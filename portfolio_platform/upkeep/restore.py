@@ -113,6 +113,7 @@ def _settings(opened: Archive, staging: Home) -> None:
     for member in opened.manifest.members:
         if member.name.startswith("home/"):  # of the few names that a manifest may hold, none of which leads elsewhere
             place = staging.root / member.name.removeprefix("home/")
+            place.parent.mkdir(exist_ok=True)
             place.write_bytes(opened.open(member).read())
             if place.name in SECRETS:
                 place.chmod(0o600)

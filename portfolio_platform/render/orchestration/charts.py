@@ -44,7 +44,7 @@ def sentences(papers: PlanPapers) -> dict[str, str]:
     cut = f" {MOST_SECTORS} of {rows} sectors." if rows > MOST_SECTORS else ""
     worst = f"{papers.profile.worst_case.slippage_bps:f} basis points against every trade and the highest fees"
     return {
-        "sectors": f"Share of the portfolio. Diamond: target. Upright line: cap.{cut}",
+        "sectors": f"Share of the portfolio. {'Diamond: target. ' if papers.plan.targets else ''}Upright line: cap.{cut}",
         "cash_path": f"{papers.plan.currency}. Dashed: with {worst}.",
     }
 

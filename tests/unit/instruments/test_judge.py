@@ -24,7 +24,7 @@ JUDGE = OutcomeReviewer(Shelf({PLAYBOOK.name: PLAYBOOK}))
 def trades(*results: float, bars: int = 5) -> tuple[Outcome, ...]:
     return tuple(
         Outcome(
-            trade_id=f"t{place:03}", template=PLAYBOOK.template, playbook=PLAYBOOK.name, regime="bull_low", direction="long",
+            trade_id=f"t{place:03}", template=PLAYBOOK.template, playbook=PLAYBOOK.name, regime="bull_vol_low", direction="long",
             opened_at=place * DAY, closed_at=(place + 1) * DAY, bars=bars, r_ppm=round(result * FULL), pnl_minor=0,
             exit="stop" if result < 0 else "target",
         )

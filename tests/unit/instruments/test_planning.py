@@ -19,7 +19,7 @@ CONFIG = InstrumentConfig("core", "AAPL")
 BARE = shipped().named("donchian_channel").model_copy(update={"expectations": ()})
 
 
-def asked(template: str = "trend_continuation", regime: str = "bull_low", day: str = "2007-06-01", symbol: str = "AAPL") -> RequestPlan:
+def asked(template: str = "trend_continuation", regime: str = "bull_vol_low", day: str = "2007-06-01", symbol: str = "AAPL") -> RequestPlan:
     return RequestPlan(7, f"{symbol}:{template}:{day}", symbol, template, day, regime)
 
 
@@ -35,7 +35,7 @@ def on_shelf(*playbooks: Playbook) -> Shelf:
     return Shelf({playbook.name: playbook for playbook in playbooks})
 
 
-def choice(shelf: Shelf, regime: str = "bull_low") -> str:
+def choice(shelf: Shelf, regime: str = "bull_vol_low") -> str:
     found, reason = chosen(shelf, "trend_continuation", regime, CONFIG)
     assert found is not None, reason
     return found.name
@@ -77,7 +77,7 @@ def test_equal_requests_have_equal_plans_in_any_process() -> None:
         "from portfolio_platform.instruments.model import *\n"
         "from portfolio_platform.instruments.planning import PlaybookPlans\n"
         "from portfolio_platform.instruments.playbook_loading import shipped\n"
-        "request = RequestPlan(7, 'r', 'AAPL', 'trend_continuation', '2007-06-01', 'bull_low')\n"
+        "request = RequestPlan(7, 'r', 'AAPL', 'trend_continuation', '2007-06-01', 'bull_vol_low')\n"
         "print(to_bytes(PlaybookPlans(shipped()).provide(request, InstrumentConfig('core', 'AAPL')).plan, Plan).hex())\n"
     )
     said = [
@@ -101,9 +101,9 @@ def test_the_id_of_a_plan_tells_symbol_day_and_the_playbooks_content_apart() -> 
 
 
 def test_a_day_keeps_its_plan_whatever_regime_asks_again() -> None:
-    plans = PlaybookPlans(on_shelf(like("bulls", regimes=("bull_low",)), like("bears", regimes=("bear_low",))))
-    first, second = plans.provide(asked(regime="bull_low"), CONFIG), plans.provide(asked(regime="bear_low"), CONFIG)
-    next_day = plans.provide(asked(regime="bear_low", day="2007-06-04"), CONFIG)
+    plans = PlaybookPlans(on_shelf(like("bulls", regimes=("bull_vol_low",)), like("bears", regimes=("bear_vol_low",))))
+    first, second = plans.provide(asked(regime="bull_vol_low"), CONFIG), plans.provide(asked(regime="bear_vol_low"), CONFIG)
+    next_day = plans.provide(asked(regime="bear_vol_low", day="2007-06-04"), CONFIG)
     assert first.plan == second.plan
     assert first.plan is not None and next_day.plan is not None
     assert (first.plan.playbook, next_day.plan.playbook) == ("bulls", "bears")
@@ -116,24 +116,24 @@ def test_plans_of_a_log_are_given_again_under_another_shelf() -> None:
 
 def test_the_better_lower_bound_in_the_regime_is_chosen() -> None:
     # 0.5 - 1.328 * 1 / sqrt(20) = 0.20 against 0.6 - 1.383 * 1 / sqrt(10) = 0.16
-    surer, higher = like("surer", statistic("bull_low", 20, "0.5")), like("higher", statistic("bull_low", 10, "0.6"))
+    surer, higher = like("surer", statistic("bull_vol_low", 20, "0.5")), like("higher", statistic("bull_vol_low", 10, "0.6"))
     assert choice(on_shelf(surer, higher)) == "surer"
-    assert choice(on_shelf(surer, like("higher", statistic("bull_low", 10, "0.7")))) == "higher"
+    assert choice(on_shelf(surer, like("higher", statistic("bull_vol_low", 10, "0.7")))) == "higher"
 
 
 def test_without_enough_trades_in_the_regime_all_regimes_count_and_without_those_the_name() -> None:
-    few = like("few", statistic("bull_low", LEAST_N - 1, "3"), statistic(ALL, 40, "0"))
-    many = like("many", statistic("bull_low", LEAST_N, "0.5"))
+    few = like("few", statistic("bull_vol_low", LEAST_N - 1, "3"), statistic(ALL, 40, "0"))
+    many = like("many", statistic("bull_vol_low", LEAST_N, "0.5"))
     assert choice(on_shelf(few, many)) == "many"
-    assert choice(on_shelf(few, many), "bear_low") == "few"
+    assert choice(on_shelf(few, many), "bear_vol_low") == "few"
     assert choice(on_shelf(like("b"), like("a"), like("c"))) == "a"
     assert choice(on_shelf(like("a"), like("known", statistic(ALL, 40, "-0.5")))) == "known"
 
 
 def test_a_playbook_for_the_regime_goes_before_a_better_one_for_others() -> None:
-    other = like("other", statistic("bull_low", 50, "2"), regimes=("bear_low",))
-    assert choice(on_shelf(other, like("here", regimes=("bull_low",)))) == "here"
-    assert choice(on_shelf(other, like("here", regimes=("bull_low",))), "bear_low") == "other"
+    other = like("other", statistic("bull_vol_low", 50, "2"), regimes=("bear_vol_low",))
+    assert choice(on_shelf(other, like("here", regimes=("bull_vol_low",)))) == "here"
+    assert choice(on_shelf(other, like("here", regimes=("bull_vol_low",))), "bear_vol_low") == "other"
 
 
 @pytest.mark.parametrize(

@@ -110,16 +110,16 @@ def test_bars_that_are_altered_later_change_no_trade_that_was_over(name: str) ->
 
 def test_records_count_by_regime_and_their_toml_leaves_small_ones_out(simple: Playbook) -> None:
     (good,) = walked([*SETUP, (103, 108, 103, 105)], simple).trades
-    bad = good._replace(outcome=good.outcome._replace(r_ppm=-1_000_000, bars=3, regime="bear_low"))
-    good = good._replace(outcome=good.outcome._replace(regime="bull_low", bars=1))
+    bad = good._replace(outcome=good.outcome._replace(r_ppm=-1_000_000, bars=3, regime="bear_vol_low"))
+    good = good._replace(outcome=good.outcome._replace(regime="bull_vol_low", bars=1))
     found = records([*[good] * 10, *[bad] * 5])
     assert [(item.regime, item.wins, item.result.n, item.hold_p50, item.hold_p90) for item in found] == [
-        (ALL, 10, 15, 1, 3), ("bear_low", 0, 5, 3, 3), ("bull_low", 10, 10, 1, 1),
+        (ALL, 10, 15, 1, 3), ("bear_vol_low", 0, 5, 3, 3), ("bull_vol_low", 10, 10, 1, 1),
     ]  # fmt: skip
     assert abs(found[0].result.mean - 1_000_000) <= 1  # (10 * 2 - 5 * 1) / 15
     text = as_toml(found)
     assert 'regime = "all"\nn = 15\nwin_rate_pct = 66.7\nmean_r = 1.00' in text
-    assert "bull_low" in text and "bear_low" not in text
+    assert "bull_vol_low" in text and "bear_vol_low" not in text
 
 
 def test_the_statistics_that_ship_are_those_of_research_on_the_samples_first_two_years(sample_home: Home) -> None:

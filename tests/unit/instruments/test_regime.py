@@ -116,7 +116,7 @@ def test_a_shock_overrides_threshold_dwell_and_cool_down():
     state, said = played([(FAR, 20), (FAR, 1)], shock={1})
     assert codes(said) == ["transition", "volatility_shock"]
     assert said[1].after == Regime("up", "extreme") and said[1].fired and said[1].distance == 0
-    assert label_of(state) == "bull_high"
+    assert label_of(state) == "bull_vol_high"
 
 
 def test_a_name_that_persists_is_believed_however_small_the_distance():
@@ -228,8 +228,8 @@ def test_names_by_hand(changes, regime):
 
 
 def test_labels_are_those_of_the_expectations():
-    assert label(Regime("up", "extreme")) == "bull_high"
-    assert label(Regime("sideways", "mid", "compression")) == "range_mid"
+    assert label(Regime("up", "extreme")) == "bull_vol_high"
+    assert label(Regime("sideways", "mid", "compression")) == "range_vol_mid"
     assert len(LABELS) == 9
     assert {
         label(Regime(trend, volatility)) for trend in ("up", "down", "sideways") for volatility in ("low", "mid", "high", "extreme")

@@ -137,7 +137,7 @@ def test_candles_from_before_the_start_fill_the_windows_and_do_nothing_else():
 
 
 def test_no_thesis_is_armed_in_a_regime_that_is_not_eligible():
-    world = World(plan(regimes=("bear_high",)))
+    world = World(plan(regimes=("bear_vol_high",)))
     world.days(100, 101, 102)
     assert world.state.phase == "idle" and world.state.declined == "regime unknown is not eligible"
 

@@ -148,7 +148,8 @@ def test_every_revision_of_the_document_is_read_again_as_what_is_left(drawn, dir
         return
     left = left_to_do(done, now, made.profile)
     read = parse_directives(portfolio_document(now, left, done, NOW, 2))
-    assert (read.directives, read.unread, read.findings) == (left, (), ())
+    assert (read.directives, read.unread) == (left, ())
+    assert {finding.code for finding in read.findings} <= {"targets_over_100"}  # which the plan itself was blocked for
 
 
 def test_the_document_of_names_that_look_like_markup_is_read_again_and_says_nothing_else():

@@ -87,7 +87,7 @@ def test_a_trader_finds_every_order_on_the_page_with_its_box_quantity_limit_and_
     read = texts(page)
     orders = re.findall(r'<table class="orders">.*?</table>', page, re.DOTALL)
     assert len(orders) == 2 and read.index("Phase 1: SELL orders") < read.index("Phase 2: BUY orders")
-    assert [table.count('<span class="box">') for table in orders] == [2, 8]
+    assert [table.count('<input type="checkbox" class="box"') for table in orders] == [2, 8]
     for text in ("SELL NEM", "975", "≥ 79.60", "103,000.00", "sell 975 of lot NEM-1", "BUY ABBV", "≤ 180.90", "50,020.00"):
         assert text in read
     for condition in papers.plan.conditions:
@@ -111,7 +111,7 @@ def test_a_blocked_plan_has_every_reason_on_top_and_no_box_to_tick() -> None:
     assert "BLOCKED" in texts(page) and "Do not execute this plan." in texts(page)
     for reason in blocked.plan.reasons:
         assert reason in texts(page)
-    assert '<span class="box">' not in page and "- [ ]" not in guide and "☐" not in guide
+    assert 'type="checkbox"' not in page and "- [ ]" not in guide and "☐" not in guide
     assert page.index("BLOCKED") < page.index("BUY TSLA")
 
 
