@@ -13,10 +13,11 @@ import dagster as dg
 gc.freeze()
 gc.set_threshold(20_000, 20, 50)
 
-from assets import checks, control, diagnostics, ledger, monitor, orchestration, reflections, signals
+from assets import checks, control, diagnostics, instruments, ledger, monitor, orchestration, reflections, signals
 from portfolio_platform.home import Home
 from resources.platform import Platform
 from sensors import breaches, control_cycle, inbox, jobs, operator_jobs, operators, schedules
+from sensors import instruments as closes
 from sensors import orchestration as orchestration_sensors
 
 # single-run backfills are beta in this version and pinned with it; the warning would greet every command
@@ -35,7 +36,16 @@ def build_definitions(home: Home | None = None) -> dg.Definitions:
         reflections.build_monthly_reflections(chosen),
     ]
     return dg.Definitions(
-        assets=[*ledger.ASSETS, *signals.ASSETS, *diagnostics.ASSETS, monitor.alerts, *daily, *control.ASSETS, *orchestration.ASSETS],
+        assets=[
+            *ledger.ASSETS,
+            *signals.ASSETS,
+            *diagnostics.ASSETS,
+            monitor.alerts,
+            *daily,
+            *control.ASSETS,
+            *instruments.ASSETS,
+            *orchestration.ASSETS,
+        ],
         asset_checks=[checks.expectations, checks.identities, checks.sample_gates],
         jobs=[*jobs.build_jobs(), *operator_jobs.build_operator_jobs(), operators.deliver_alerts],
         schedules=[
@@ -49,6 +59,7 @@ def build_definitions(home: Home | None = None) -> dg.Definitions:
             *breaches.build_breach_sensors(),
             control_cycle.control_cycle,
             control_cycle.decisions_refresh,
+            closes.instrument_closes,
             orchestration_sensors.orchestration_watch,
             operators.operator_alerts,
             operators.failed_runs,

@@ -11,6 +11,7 @@ MONTHLY = dg.AssetSelection.assets("monthly_reflections")
 CYCLE = dg.AssetSelection.assets("allocation_decisions", "constraint_envelopes", "limit_utilisation")
 AUDIT = dg.AssetSelection.assets("control_audit")
 ORCHESTRATED = dg.AssetSelection.groups("orchestration")
+ADVANCED = dg.AssetSelection.groups("instruments")
 
 
 def build_jobs() -> list[Any]:
@@ -47,6 +48,12 @@ def build_jobs() -> list[Any]:
             ORCHESTRATED,
             description="Make a plan of the home's portfolio document, for a person: directives, trades, dry run, report. It sends no "
             "order. It runs when somebody starts it; its configuration says whose plan it is, where the ledger has several portfolios.",
+        ),
+        dg.define_asset_job(
+            "advance_instruments",
+            ADVANCED,
+            description="Bring every paper portfolio that is behind the bars up to them, all due instruments in one run, and import what "
+            "it brought. Nothing new: nothing is recorded.",
         ),
         dg.define_asset_job("weekly_reflection", WEEKLY, description="The reflection of one week, from tables that are up to date."),
         dg.define_asset_job("monthly_reflection", MONTHLY, description="The reflection of one month, from tables that are up to date."),

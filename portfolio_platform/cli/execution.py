@@ -67,6 +67,7 @@ def report(
         from portfolio_platform.desk.execution import Given
 
         base = opened_home.require()
+        execution_id = _named(base, execution_id)
         if template:
             _template(base, execution_id, output)
             return
@@ -114,7 +115,7 @@ def status(
         if not execution_id:
             show_executions(base, portfolio, json)
             return
-        made = execution_report(base, follow(base, execution_id).state)
+        made = execution_report(base, follow(base, _named(base, execution_id), pages=True).state)
         if json:
             print_json(made.model_dump(mode="json"))
             return
@@ -136,7 +137,7 @@ def log(
         from portfolio_platform.desk.execution_status import execution_report
 
         base = opened_home.require()
-        names = [execution_id] if execution_id else [plan.execution_id for _, plan in executions(base, portfolio)]
+        names = [_named(base, execution_id)] if execution_id else [plan.execution_id for _, plan in executions(base, portfolio)]
         made = [execution_report(base, read_state(base, name), live=False) for name in names]
         if json:
             print_json([one.model_dump(mode="json") for one in made])
@@ -181,6 +182,13 @@ def watch(json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> No
             print_json(asdict(done))
             return
         out.print(plain(done.sentence), soft_wrap=True, highlight=False)
+
+
+def _named(home: "Home", execution_id: str) -> str:
+    """Return the id of a plan; its end is enough where only one plan ends so."""
+    from portfolio_platform.desk.prepare import plan_named
+
+    return plan_named(home, execution_id)[1].execution_id
 
 
 def _text(at: datetime) -> str:

@@ -22,16 +22,17 @@ def workflows(portfolio: str, rows: Sequence[View]) -> None:
             phase(row["phase"]),
             row["template"].replace("_", " ") or "–",
             row["quantity"],
-            envelope(row),
+            mode(row),
+            amount(row["max_new_risk"]),
             row["regime"].replace("_", " ") or "–",
             f"{row['trades']}",
             result(row["r"]),
-            f"{row['last_event']['type'].replace('_', ' ')} {minute(row['last_event']['at'])}",
+            f"{minute(row['last_event']['at'])[:10]} {row['last_event']['type'].replace('_', ' ')}",
         )
         for row in rows
     ]
-    columns = ("symbol", "phase", "template", "holds", "envelope", "regime", "trades", "R", "newest event")
-    show(f"{portfolio}: {len(rows)} workflows", columns, shown, ("holds", "trades", "R"))
+    columns = ("symbol", "phase", "template", "holds", "mode", "new risk", "regime", "trades", "R", "newest event")
+    show(f"{portfolio}: {len(rows)} workflows", columns, shown, ("holds", "new risk", "trades", "R"))
 
 
 def phase(name: str) -> Text:
@@ -39,12 +40,10 @@ def phase(name: str) -> Text:
     return Text(name.replace("_", " "), style=PHASE_STYLES.get(name, ""))
 
 
-def envelope(row: View) -> Text:
-    """Return mode and room of an envelope."""
-    if not row["mode"]:
-        return Text("none", style="dim")
-    words = f"{row['mode'].replace('_', ' ')}, new risk {amount(row['max_new_risk'])}"
-    return Text(words, style="" if row["mode"] == "normal" else "bold red")
+def mode(row: View) -> Text:
+    """Return the mode of an envelope."""
+    words = row["mode"].replace("_", " ") or "no envelope"
+    return Text(words, style="" if words == "normal" else "dim" if not row["mode"] else "bold red")
 
 
 def result(text: str) -> Text:
@@ -59,7 +58,7 @@ def workflow(view: View) -> None:
     _line(f"{head}; it waits for {plain(view['waits_for'])}")
     template = view["template"] or "none"
     after = f", then {view['next_template']}" if view["next_template"] else ""
-    told = f"envelope {envelope(view)} ({view['binding'] or '–'} binds)"
+    told = f"envelope {mode(view)}, new risk at most {amount(view['max_new_risk'])} ({view['binding'] or '–'} binds)"
     _line(plain(f"template {template}{after}; regime {view['regime'] or 'not known yet'}; {told}"))
     _plan(view)
     _setup(view)

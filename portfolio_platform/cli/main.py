@@ -17,6 +17,7 @@ from portfolio_platform.cli import (
     operators,
     orchestrate,
     paper,
+    paper_compare,
     platform,
     playbooks,
     policy,
@@ -64,6 +65,7 @@ app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(recommendations.recommendations, name="recommendations")
 app.add_typer(operators.operators, name="operators")
 app.add_typer(paper.paper, name="paper")
+paper.paper.command("compare")(paper_compare.compare)
 app.add_typer(policy.policy, name="policy")
 app.add_typer(playbooks.playbooks, name="playbooks")
 app.add_typer(execution.execution, name="execution")

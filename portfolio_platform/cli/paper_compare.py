@@ -18,13 +18,18 @@ EVERY = 100
 
 def compare(
     policy: Annotated[
-        list[str] | None, typer.Option("--policy", metavar="POLICY", help="NAME, a file that ends in .toml, or `shipped`; given twice, or once with --control off.")
+        list[str] | None,
+        typer.Option(
+            "--policy", metavar="POLICY", help="NAME, a file that ends in .toml, or `shipped`; given twice, or once with --control off."
+        ),
     ] = None,
     control: Annotated[str, typer.Option("--control", help="off: the second side is granted everything that it asks for.")] = "on",
     first: Annotated[date | None, day_option("--from", "First day; a year after the first bar where not given.")] = None,
     last: Annotated[date | None, day_option("--to", "Last day; that of the last bar where not given.")] = None,
     universe: Annotated[Path | None, typer.Option("--universe", help="File with the symbols, one a line; all with bars else.")] = None,
-    monitor: Annotated[str, typer.Option("--monitor", help="The monitor's own cadence in both runs: weekly, monthly, quarterly or end.")] = "monthly",
+    monitor: Annotated[
+        str, typer.Option("--monitor", help="The monitor's own cadence in both runs: weekly, monthly, quarterly or end.")
+    ] = "monthly",
     json: Json = False,
     home: HomeOption = None,
     as_of: AsOf = None,
@@ -42,16 +47,20 @@ def compare(
             raise WrongUse(f"--monitor {monitor!r} is none of {', '.join(CADENCES)}")
         sides = sides_of(policy or [], control)
         options = PaperOptions(monitor=cadence, universe=read_universe(universe) if universe is not None else ())
-        found = comparing.compare(opened_home.require(), sides, options, first=first, last=last, show=lambda *told: None if json else _progress(*told))
+        found = comparing.compare(
+            opened_home.require(), sides, options, first=first, last=last, show=lambda *told: None if json else _progress(*told)
+        )
         written = comparing.write(opened_home, found)
         if json:
             print_json({**pages.document(found), "page": str(written.page)})
             return
-        from portfolio_platform.render.counterfactual import rich_table
+        from portfolio_platform.cli.control_tables import show
 
         for sentence in pages.sentences(found):
             out.print(f"• {plain(sentence)}", highlight=False)
-        out.print(rich_table(pages.table(found)))
+        grid = pages.table(found)
+        heads = [column.head for column in grid.columns]
+        show(grid.caption, heads, [[cell.text for cell in row] for row in grid.rows], heads[1:])
         out.print(f"page: {written.page}", soft_wrap=True, highlight=False)
 
 

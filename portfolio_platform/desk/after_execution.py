@@ -10,7 +10,7 @@ from typing import Any
 from portfolio_platform.book.engine import take_log_lock
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.desk import log, notices
-from portfolio_platform.desk.escalations import cases_in, open_escalation
+from portfolio_platform.desk.escalations import cases_in, open_escalation, record
 from portfolio_platform.desk.events import PlanClosed
 from portfolio_platform.desk.execution_events import (
     DocumentRevised,
@@ -25,7 +25,7 @@ from portfolio_platform.desk.execution_files import LEDGER
 from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.amounts import money, part, percent
-from portfolio_platform.orchestrator.escalation import Case, Escalation, Trigger, Violation
+from portfolio_platform.orchestrator.escalation import MINUTE, Answered, Case, Escalation, Trigger, Violation
 from portfolio_platform.orchestrator.escalation import escalated as escalation_of
 from portfolio_platform.orchestrator.executed import not_filled
 from portfolio_platform.orchestrator.execution_flags import ExecutionFlag, flags_of
@@ -140,7 +140,7 @@ def _escalate(home: Home, state: ExecutionState) -> None:
 
     While trades are left to be done, only what the execution has made worse than it was before the plan is asked about.
     """
-    if state.plan.closed is None and not state.on_paper:
+    if not state.on_paper:
         _escalate_no_fill(home, state)
     if state.verified is None:
         return
@@ -173,13 +173,39 @@ def _escalate(home: Home, state: ExecutionState) -> None:
 
 
 def _escalate_no_fill(home: Home, state: ExecutionState) -> None:
-    profile, now = state.papers.profile, home.clock.now()
-    limit = profile.execution.no_fill_minutes * 60_000_000_000
-    for one in not_filled(state.executed, now, profile.execution.no_fill_minutes):
-        text = f"{one.trade_id} {one.ticker}: no fill after {profile.execution.no_fill_minutes} minutes, since {one.since:%H:%M} UTC"
-        waited = int(one.waited.total_seconds()) * 1_000_000_000
-        name = f"{state.execution_id}-N-{one.trade_id}-{one.since:%Y%m%dT%H%M%SZ}"
-        _open(home, state, Trigger.NO_FILL, name, [Violation("no_fill", one.ticker, limit, waited, "ns", text)], waits=False)
+    """Ask once about every order without a fill, those that are found together in one escalation; and no more where they have one."""
+    profile, now, portfolio = state.papers.profile, home.clock.now(), state.papers.plan.portfolio
+    minutes = profile.execution.no_fill_minutes
+    with home.book.reading() as connection:
+        cases = [case for case in cases_in(connection, portfolio).values() if _is_no_fill(case, state)]
+    asked = {violation.scope for case in cases for violation in case.escalation.violations}
+    late = [one for one in not_filled(state.executed, now, minutes) if one.trade_id not in asked]
+    if late:
+        found = []
+        for one in late:
+            text = f"{one.trade_id} {one.ticker}: no fill after {minutes} minutes, since {one.since:%H:%M} UTC"
+            waited = int(one.waited.total_seconds()) * 1_000_000_000
+            found.append(Violation("no_fill", one.trade_id, minutes * MINUTE, waited, "ns", text))
+        _open(home, state, Trigger.NO_FILL, f"{state.execution_id}-N{len(cases) + 1}", found, waits=False)
+    _settle_filled(home, state, cases)
+
+
+def _is_no_fill(case: Case, state: ExecutionState) -> bool:
+    return case.escalation.trigger == Trigger.NO_FILL.value and case.escalation.subject == state.execution_id
+
+
+def _settle_filled(home: Home, state: ExecutionState, cases: Sequence[Case]) -> None:
+    """Answer what was asked about orders that have a fill by now, or were given up."""
+    now, portfolio = home.clock.now(), state.papers.plan.portfolio
+    over = {one.trade.trade_id for one in state.executed.trades if one.filled or one.given_up is not None}
+    for case in cases:
+        if case.answered is None and {violation.scope for violation in case.escalation.violations} <= over:
+            name = case.escalation.escalation_id
+            at = max(nanoseconds(now), case.escalation.opened_at)
+            with home.book.writing() as connection:
+                take_log_lock(connection)
+                if cases_in(connection, portfolio)[name].answered is None:
+                    record(connection, portfolio, [Answered(at, name, "approve", "rule:filled", "they were filled or given up")], at=now)
 
 
 def _open(

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 MADE_AGAIN = ("moved", "expired")
 """Refusals after which a new plan is made at once."""
+FEW = 5
+"""How many reasons a refusal names; the plan has all of them."""
 
 
 @dataclass(frozen=True)
@@ -191,9 +193,9 @@ def _decided(
     if refused is None:
         conflicts = envelope.conflicts_of(batch.state, papers, now.terms, nanoseconds(now.at))
         if conflicts:
-            refused = Refused("envelope", f"the control plane's envelope does not allow it: {'; '.join(one.text for one in conflicts)}")
+            refused = Refused("envelope", f"the control plane's envelope does not allow it: {_few([one.text for one in conflicts])}")
     if refused is None and conditions and not wanted.accept_conditions:
-        refused = Refused("conditions", f"it has {len(conditions)} conditions, and every one has to be accepted: {'; '.join(conditions)}")
+        refused = Refused("conditions", f"it has {len(conditions)} conditions, and every one has to be accepted: {_few(conditions)}")
     approval: Approval | None = None
     if refused is None:
         approval = judged(home, connection, subject_of(papers, conditions, wanted.reason), batch.state, wanted.by, signed)
@@ -266,8 +268,7 @@ def _against(papers: PlanPapers, plan: PlanState, now: _Now, case: Case | None) 
     if blocked:
         barred = not_to_be_excepted(papers)
         if case is None or case.status != "approved" or barred:
-            why = refusal(papers.plan, now.portfolio_hash, now.at)
-            return Refused("blocked", f"{why}{_way_out(case, barred)}")
+            return Refused("blocked", f"the plan is blocked: {_few(papers.plan.reasons)}{_way_out(case, barred)}")
         judged_plan = papers.plan.model_copy(update={"verdict": "CONDITIONAL"})
     why = refusal(judged_plan, now.portfolio_hash, now.at)
     if why:
@@ -281,6 +282,11 @@ def _against(papers: PlanPapers, plan: PlanState, now: _Now, case: Case | None) 
         text = ", ".join(f"{ticker} ({listed[ticker].reason})" for ticker in hit)
         return Refused("restricted", f"restricted since it was made: {text}; make a new plan")
     return None
+
+
+def _few(texts: Sequence[str]) -> str:
+    """Return texts as one sentence, the first five and how many more."""
+    return "; ".join(texts[:FEW]) + (f"; and {len(texts) - FEW} more" if len(texts) > FEW else "")
 
 
 def _way_out(case: Case | None, barred: Sequence[str]) -> str:

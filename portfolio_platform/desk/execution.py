@@ -100,7 +100,7 @@ def report(home: Home, execution_id: str, given: Given) -> Reported:
                 log.write(connection, portfolio, [(event, log.key_of(event, f"report/{made.number}"))], at=now, names=IN_PORTFOLIO)
     if refused is not None:
         raise WrongUse(refused.reason)
-    after = follow(home, execution_id)
+    after = follow(home, execution_id, pages=True)
     return Reported(after.state, taken, made, () if made is None else made.flags, after.imported, after.not_imported)
 
 
@@ -113,12 +113,15 @@ class Followed:
     not_imported: int
 
 
-def follow(home: Home, execution_id: str) -> Followed:
-    """Do everything that follows from the reports of an execution and is not done yet: import, verification, document, escalations,
-    alerts, messages, the end of the plan, files. A second time there is nothing to do.
-    """  # noqa: D205
+def follow(home: Home, execution_id: str, *, pages: bool = False) -> Followed:
+    """Do everything that follows from the reports of an execution and is not done yet; a second time there is nothing to do.
+
+    That is: the import of fills, verification, the revised document, flags, escalations, alerts, the end of the plan, messages, files.
+    With ``pages`` the execution report is written as it is now; else only where it was never written.
+    """
     from portfolio_platform.desk import after_execution
     from portfolio_platform.desk.execution_files import write_files
+    from portfolio_platform.desk.execution_status import write_pages
 
     brought = bring_fills(home)
     with home.book.reading() as connection:
@@ -131,7 +134,9 @@ def follow(home: Home, execution_id: str) -> Followed:
     with home.book.reading() as connection:
         state = state_of(connection, execution_id)
     after_execution.routed(home, state)
-    write_files(home, state)
+    folder = write_files(home, state)
+    if pages or (state.reports and not (folder / "execution_report.html").exists()):
+        write_pages(home, state)
     return Followed(state, brought.fills, brought.set_aside)
 
 

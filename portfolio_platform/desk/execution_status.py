@@ -5,8 +5,9 @@ from portfolio_platform.desk.after_execution import verification_now
 from portfolio_platform.desk.due import due_items
 from portfolio_platform.desk.escalations import cases_of
 from portfolio_platform.desk.execution_events import ExecutionState, instant
+from portfolio_platform.desk.execution_files import folder_of
 from portfolio_platform.desk.exits import newest_prices
-from portfolio_platform.home import Home
+from portfolio_platform.home import Home, write_atomically
 from portfolio_platform.orchestrator.execution_flags import ExecutionFlag, flags_of
 from portfolio_platform.orchestrator.execution_report import (
     DueRow,
@@ -42,7 +43,7 @@ def execution_report(home: Home, state: ExecutionState, *, live: bool = True) ->
         kind=papers.plan.kind,
         currency=papers.plan.currency,
         digits=papers.plan.digits,
-        made_at=now if live else state.reports[-1].at if state.reports else instant(plan.approved.at),
+        made_at=papers.plan.made_at,
         verdict=papers.plan.verdict,
         status=plan.status(nanoseconds(now)),
         approved_by=plan.approved.by,
@@ -86,3 +87,13 @@ def _flags(home: Home, state: ExecutionState) -> tuple[ExecutionFlag, ...]:
     if state.plan.closed is not None:
         return state.flags
     return flags_of(state.executed, state.papers.profile, home.clock.now())
+
+
+def write_pages(home: Home, state: ExecutionState) -> None:
+    """Write the execution report, as it is now, into the execution's folder: the page a trader looks at, Markdown and JSON."""
+    from portfolio_platform.render.orchestration.executed import execution_files
+
+    folder = folder_of(home, state.execution_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in execution_files(execution_report(home, state)).items():
+        write_atomically(folder / name, content.decode("utf-8"))

@@ -163,10 +163,11 @@ def take(
     if snapshot is None and not portfolio and len(known) == 1:
         portfolio = known[0]
     own = folder_of(home) / PORTFOLIO
+    found = None if snapshot is None else load_snapshot(snapshot)
     if snapshot is None and own.is_file() and (portfolio not in known if portfolio else not known):
-        snapshot = own if load_snapshot(own).portfolio == portfolio or not portfolio else None
-    if snapshot is not None:
-        found = load_snapshot(snapshot)
+        found = load_snapshot(own)
+        snapshot, found = (own, found) if portfolio in ("", found.portfolio) else (None, None)
+    if snapshot is not None and found is not None:
         if portfolio and found.portfolio != portfolio:
             raise WrongUse(f"{snapshot.name} is portfolio {found.portfolio!r}, not {portfolio!r}; name the file of that one")
         pending = (*found.pending, *plans_under_way(home, found.portfolio, at))

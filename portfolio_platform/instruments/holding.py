@@ -48,9 +48,12 @@ def filled(flow: Flow, event: FillReported) -> None:
 
 
 def order_ended(flow: Flow, event: OrderEnded) -> None:
-    """Take in that an order ended unfilled or half filled; one that is not known changes nothing."""
+    """Take in that an order ended unfilled or half filled; one that is not known changes nothing but what is remembered."""
     order = flow.resting(event.order_id)
     if order is None:
+        if purpose_of(flow, event.order_id) in PROTECTIVE:
+            # its end is told before the fill that it was born of
+            flow.is_new(f"ended:{event.order_id}")
         return
     flow.drop(event.order_id)
     if event.outcome in ("rejected", "failed"):
@@ -256,6 +259,8 @@ def _protected(flow: Flow, event: FillReported) -> None:
             flow.keep(known._replace(quantity=known.quantity + event.quantity))
             continue
         full = name if first else f"{name}@{event.at}"
+        if f"ended:{full}" in flow.state.seen:
+            continue
         flow.keep(Resting(full, purpose, -sign_of(position.direction), event.quantity, price=price, candle=flow.state.candles))
 
 

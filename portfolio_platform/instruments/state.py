@@ -16,7 +16,7 @@ Closing = Literal["", "time", "stop", "flatten"]
 """Why a position is being closed at the market; empty where its contract rests."""
 KEPT = 50
 """How many outcomes and asks a state holds; the log has all of them."""
-REMEMBERED = 256
+REMEMBERED = 64
 """How many identities of fills and orders by people a state knows again; the keys of the log know all of them."""
 NOTED = 20
 """How many notices a state holds."""

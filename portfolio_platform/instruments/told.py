@@ -3,12 +3,15 @@
 from portfolio_platform.instruments.bars import start
 from portfolio_platform.instruments.entry import withdraw
 from portfolio_platform.instruments.exits import MILLION
+from portfolio_platform.instruments.features import FEATURES
 from portfolio_platform.instruments.flow import Flow
 from portfolio_platform.instruments.holding import emergency
 from portfolio_platform.instruments.model import (
     EnvelopeIssued,
+    InstrumentConfig,
     JudgeFeedback,
     OperatorCommand,
+    Plan,
     PlanProvided,
     ScreenerUpdate,
     Started,
@@ -23,17 +26,18 @@ FOREVER = 1 << 62
 
 
 def started(flow: Flow, event: Started) -> None:
-    """Begin, or begin again after a stop: bars and record of the symbol stay, setups count on."""
+    """Begin, or begin again after a stop: bars, record, envelope and a person's block stay, setups count on."""
     state = flow.state
     if not flow.is_new(f"started:{event.at}") or (state.config is not None and state.phase != "stopped"):
         return
-    kept = {} if state.config is None or state.config.timeframes != event.config.timeframes else {"windows": state.windows}
+    windows = state.windows
+    if state.config is None or state.config.timeframes != event.config.timeframes:
+        windows = start(event.config.timeframes)
     if state.config is not None:
         flow.move("started")
     flow.state = flow.state._replace(
-        config=event.config, template=event.config.template, begun=event.at, stopping="", flattening="", orders=()
+        config=event.config, template=event.config.template, rank=0, windows=windows, begun=event.at, stopping="", flattening="", orders=()
     )
-    flow.state = flow.state._replace(windows=kept.get("windows", start(event.config.timeframes)), envelope=None, rank=0, blocked_until=0)
     flow.enlist(True)
     request_plan(flow, ())
 
@@ -43,9 +47,26 @@ def plan_provided(flow: Flow, event: PlanProvided) -> None:
     wanted = flow.state.wanted
     if wanted is None or wanted.request_id != event.request_id or flow.state.setup is not None:
         return
-    flow.state = flow.state._replace(wanted=None, plan=event.plan, plan_day=wanted.day, plan_reason=event.reason)
+    fault = "" if event.plan is None else fault_of(event.plan, flow.config)
+    if fault:
+        flow.note("unusable_plan", fault)
+    plan, reason = (None, fault) if fault else (event.plan, event.reason)
+    flow.state = flow.state._replace(wanted=None, plan=plan, plan_day=wanted.day, plan_reason=reason)
     if wanted.closed and flow.state.phase == "idle":
         thesis(flow, wanted.closed)
+
+
+def fault_of(plan: Plan, config: InstrumentConfig) -> str:
+    """Say why a workflow cannot go by a plan; empty where it can."""
+    if plan.symbol != config.symbol:
+        return f"plan {plan.plan_id} is for {plan.symbol}, not for {config.symbol}"
+    for _, trigger in (*plan.thesis, *plan.activation, *plan.invalidation):
+        if trigger.timeframe not in config.timeframes:
+            return f"plan {plan.plan_id} looks at {trigger.timeframe}, and there are {', '.join(config.timeframes)}"
+        for condition in trigger.conditions:
+            if condition.feature not in FEATURES:
+                return f"plan {plan.plan_id} asks for {condition.feature!r}, which is no feature"
+    return ""
 
 
 def judged(flow: Flow, event: JudgeFeedback) -> None:

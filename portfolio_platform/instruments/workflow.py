@@ -68,8 +68,7 @@ def step(terms: WorkflowTerms, state: InstrumentState, event: InstrumentEvent) -
     elif isinstance(event, EnvelopeIssued):
         enveloped(flow, event)
     elif isinstance(event, OperatorCommand):
-        if state.phase != "stopped":
-            ordered(flow, event)
+        ordered(flow, event)
     elif isinstance(event, StopRequested):
         if state.phase != "stopped":
             stop_requested(flow, event)

@@ -80,9 +80,7 @@ def compare(
     if sides[0] == sides[1]:
         raise WrongUse(f"both sides are {sides[0].label}: nothing can differ; name two policies, or one and --control off")
     labels = _labels(sides)
-    runs = tuple(
-        _run(home, side, label, options or PaperOptions(), (first, last), show) for side, label in zip(sides, labels, strict=True)
-    )
+    runs = tuple(_run(home, side, label, options or PaperOptions(), (first, last), show) for side, label in zip(sides, labels, strict=True))
     return Compared(labels, (runs[0], runs[1]), content_hash("\n".join(one.hash for one in runs).encode()))
 
 

@@ -74,12 +74,16 @@ class Followed:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
 
-def write_page(home: Home, portfolio: str = "paper", figures: Iterable[Measured] = ()) -> Path:
-    """Write the page of a run into the home and return its path. Raises `WrongUse` where there is no such run."""
+def write_page(home: Home, portfolio: str = "paper", figures: Iterable[Measured] = (), *, run: PaperShown | None = None) -> Path:
+    """Write the page of a run into the home and return its path; ``run`` is what is shown, where that is known already.
+
+    Raises:
+        WrongUse: there is no such run.
+    """
     folder = home.root / "paper" / quote(portfolio, safe=" ")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "page.html"
-    write_atomically(path, paper_page(shown_of(home, portfolio, figures)).decode())
+    write_atomically(path, paper_page(run or shown_of(home, portfolio, figures)).decode())
     return path
 
 

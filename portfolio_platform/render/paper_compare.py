@@ -157,7 +157,9 @@ def table(found: Compared) -> Grid:
     for label, name, unit in blocks.FIGURES:
         values = (float(getattr(one, name)), float(getattr(two, name)))
         texts = [blocks.told(value, unit, found.runs[0].currency) for value in values]
-        rows.append((Cell(label), Cell(texts[0]), Cell(texts[1]), Cell(blocks.changed(values[0] - values[1], unit, found.runs[0].currency))))
+        rows.append(
+            (Cell(label), Cell(texts[0]), Cell(texts[1]), Cell(blocks.changed(values[0] - values[1], unit, found.runs[0].currency)))
+        )
     for place, label in enumerate(("lower", "upper")):
         both = [interval([trade.r for trade in run.trades]) for run in found.runs]
         texts = [formats.NULL if one is None else f"{formats.number(one[place], 2)} R" for one in both]
@@ -172,7 +174,10 @@ def limits(found: Compared) -> Grid:
     for name in _limit_names(found):
         cells = [one.get(name, (0, 0, 0.0)) for one in both]
         rows.append(
-            (Cell(name), *(Cell(text) for refused, smaller, risk in cells for text in (f"{refused:,}", f"{smaller:,}", formats.number(risk, 0))))
+            (
+                Cell(name),
+                *(Cell(text) for refused, smaller, risk in cells for text in (f"{refused:,}", f"{smaller:,}", formats.number(risk, 0))),
+            )
         )
     heads = [f"{label}: {what}" for label in found.labels for what in ("refused", "smaller", "risk taken")]
     return Grid(f"Limits that bit, in {found.runs[0].currency}", columns("<Limit", *heads), tuple(rows))
@@ -300,7 +305,9 @@ def _draw(name: str, found: Compared, figure: "Figure") -> None:
             text = f"{drawable(label)}: worst {formats.percent(float(np.nanmax(values)))}"
             axes.plot(numbers(run.days), -values, color=colour, linestyle=style, linewidth=1.3, label=text)
         elif name == "equity":
-            axes.plot(numbers(run.days), values, color=colour, linestyle=style, linewidth=1.4, label=with_last(drawable(label), values, spelled))
+            axes.plot(
+                numbers(run.days), values, color=colour, linestyle=style, linewidth=1.4, label=with_last(drawable(label), values, spelled)
+            )
         else:
             _often(axes, numbers(run.days), values, f"{drawable(label)}: mean {spelled_mean(values, name)}", (colour, style))
     if name == "heat":

@@ -1,11 +1,12 @@
 """A backup: what cannot be computed again, of one instant, in one file.
 
 In it: every row of the book; every row of the fact tables with all their revisions, what was set aside, the log of imports;
-which reports were published from what; policies, clock and the orchestrator's documents; the file of the log's checkpoints, against which a restored log is
-held. The lake's writer lock is held meanwhile, so no import and no build comes between; the book's state is the one of the moment
-it is read, within that time, and others go on writing to it, checkpoints excepted. Left out: derived tables, which a build makes
-again (unless asked for); secrets (unless asked for): channels, the key that signs checkpoints, the token of strategies; files of
-the inbox; rendered pages. Without the key a restored home makes another one; what the old one signed is verified all the same.
+which reports were published from what; policies, clock and the orchestrator's documents; the file of the log's checkpoints,
+against which a restored log is held. The lake's writer lock is held meanwhile, so no import and no build comes between; the book's
+state is the one of the moment it is read, within that time, and others go on writing to it, checkpoints excepted. Left out: derived
+tables, which a build makes again (unless asked for); secrets (unless asked for): channels, the key that signs checkpoints, the token
+of strategies; files of the inbox; rendered pages and plans. Without the key a restored home makes another one; what the old one
+signed is verified all the same.
 Facts are kept as rows, not as Delta folders: their history is in the rows themselves.
 """
 

@@ -36,7 +36,7 @@ def test_every_asset_has_description_owner_group_kinds_and_schema(specs):
     for spec in specs:
         assert spec.description and len(spec.description) > 20, spec.key
         assert list(spec.owners), spec.key
-        assert spec.group_name in {"ledger", "signals", "diagnostics", "monitor", "control", "orchestration"}, spec.key
+        assert spec.group_name in {"ledger", "signals", "diagnostics", "monitor", "control", "instruments", "orchestration"}, spec.key
         assert spec.kinds, spec.key
         schema = spec.metadata["dagster/column_schema"]
         assert all(column.description for column in schema.columns), spec.key
@@ -54,11 +54,12 @@ def test_the_groups_hold_the_assets_of_the_design(specs):
     }
     assert by_group["monitor"] == {"monitor_reports", "recommendations", "alerts", "weekly_reflections", "monthly_reflections"}
     assert by_group["control"] == {"allocation_decisions", "constraint_envelopes", "limit_utilisation", "control_audit"}
+    assert by_group["instruments"] == {"screener_candidates", "instrument_states", "paper_ledger"}
     assert by_group["orchestration"] == {"rebalancing_directives", "trade_list", "dry_run", "trade_recommendations", "execution_log"}
 
 
 def test_the_groups_form_no_loop(specs):
-    rank = {"ledger": 0, "signals": 1, "diagnostics": 2, "monitor": 3, "control": 4, "orchestration": 5}
+    rank = {"ledger": 0, "signals": 1, "diagnostics": 2, "monitor": 3, "control": 4, "instruments": 5, "orchestration": 6}
     group = {spec.key: spec.group_name for spec in specs}
     for spec in specs:
         for dep in spec.deps:
@@ -77,7 +78,7 @@ def test_every_job_schedule_and_sensor_says_what_it_is_for(tmp_path):
     assert {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")} == {
         *("refresh", "daily_monitor", "publish_reports", "weekly_reflection", "monthly_reflection"),
         *("control_cycle", "daily_audit", "orchestrate", "set_mode", "flatten_only", "override_limit", "release"),
-        *("acknowledge", "silence", "resolve", "approve", "reject", "restate", "deliver_alerts"),
+        *("acknowledge", "silence", "resolve", "approve", "reject", "restate", "deliver_alerts", "advance_instruments"),
     }
     for thing in (*definitions.schedules, *definitions.sensors):
         assert thing.description and len(thing.description) > 20

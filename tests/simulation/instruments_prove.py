@@ -66,7 +66,7 @@ def schedules(count: int) -> str:
 
 def replays(count: int) -> str:
     counts, _ = _run(count, 1_000_000, _deep)
-    return f"{counts['schedules']:,} schedules: from the stored bytes of each of {counts['events']:,} states the same state and commands follow"
+    return f"{counts['schedules']:,} schedules: from the stored bytes of each of {counts['events']:,} states the same follows"
 
 
 def _twice() -> None:

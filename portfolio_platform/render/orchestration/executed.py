@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from portfolio_platform.orchestrator.amounts import part as share_of
 from portfolio_platform.orchestrator.execution_report import ExecutionReport, TradeRow
 from portfolio_platform.orchestrator.verification import Verification, cash_row
 from portfolio_platform.render.blocks import Grid
@@ -131,7 +132,9 @@ def parts(report: ExecutionReport) -> list[Part]:
 
 
 def _bps(value: Decimal | None) -> str:
-    return NULL if value is None else f"{value:+.2f} bps".replace("-", MINUS)
+    if value is None:
+        return NULL
+    return f"{value:+.2f} bps".replace("-", MINUS) if value else "0.00 bps"
 
 
 def _left(report: ExecutionReport) -> Grid:
@@ -174,12 +177,14 @@ def _limits(found: Verification | None) -> Sequence[Grid]:
         return ()
     heads = (f"Value {found.currency}", "Share", "Planned", "Limit", "<Result")
     cash = cash_row(found)
+    aimed = None
+    if found.planned_cash_minor is not None and found.planned_equity_minor is not None:
+        aimed = share_of(found.planned_cash_minor, found.planned_equity_minor)
     sectors = [
         _share(row.name, row.amount_minor, row.share_ppm, row.planned_ppm, row.limit_ppm, row.passed, found) for row in found.sectors
     ]
-    sectors.append(
-        (cash.name, *_share("", cash.amount_minor, cash.share_ppm, None, cash.limit_ppm, cash.passed, found)[1:5], BUFFER[found.buffer])
-    )
+    last = _share(cash.name, cash.amount_minor, cash.share_ppm, aimed, cash.limit_ppm, cash.passed, found)
+    sectors.append((*last[:4], last[4].replace("≤", "≥"), BUFFER[found.buffer]))
     held = [_share(row.name, row.amount_minor, row.share_ppm, row.planned_ppm, row.limit_ppm, row.passed, found) for row in found.positions]
     overdrawn = [(name, "below zero") for name in found.overdrawn]
     return (
@@ -195,7 +200,7 @@ def _share(name: str, amount: int, share: int, planned: int | None, limit: int, 
         say.money(amount, found.digits),
         say.percent(share),
         say.percent(planned),
-        say.exact_percent(limit),
+        f"≤ {say.exact_percent(limit)}",
         say.PASSED if passed else say.FAILED,
     )
 

@@ -16,6 +16,7 @@ from portfolio_platform.desk.model import PlanState
 from portfolio_platform.desk.prepare import Prepared, prepare
 from portfolio_platform.desk.sources import Asked, folder_of, put_samples
 from portfolio_platform.home import Home
+from portfolio_platform.orchestrator.papers import PlanPapers
 
 AT = datetime(2026, 1, 5, 14, 45, tzinfo=UTC)
 SAMPLE = Asked("sample")
@@ -87,3 +88,8 @@ def under_control(home: Home, *, live: bool = False, minutes: float = 0.0, **cha
     facts = Facts(equity=100_000_000, at=nanoseconds(home.clock.now()), session=1, day="2026-01-05", regime="normal")
     plane.state_facts("sample", [FactsStated(0, facts, (), ())])
     return plane
+
+
+def one_file(papers: PlanPapers) -> dict[str, bytes]:
+    """The plan's folder where a test is not about its pages."""
+    return {"plan.json": papers.plan.canonical()}

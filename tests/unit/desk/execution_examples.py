@@ -88,4 +88,4 @@ def later(minutes: float) -> datetime:
     return AT + timedelta(minutes=minutes)
 
 
-__all__ = ["AT", "at"]
+

@@ -2,6 +2,8 @@
 
 import shutil
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from portfolio_platform.desk.sources import Asked, folder_of
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from tests.unit.desk.desk_examples import OVER_THE_CAP, SAMPLE, at, blocked, changed, document, plan_of, under_control
+
+pytestmark = pytest.mark.usefixtures("plain_files")
 
 
 def accept(home: Home, made: Prepared, **changes: object) -> Outcome:
@@ -248,3 +252,27 @@ def test_a_plan_is_withdrawn_once_and_not_when_its_execution_has_begun(desk: Hom
     assert gone.status(0) == plan_of(desk, made.execution_id).status(0) == "withdrawn"
     with pytest.raises(WrongUse, match="is withdrawn already"):
         withdraw(desk, made.execution_id, by="ann", reason="not today")
+
+
+def test_a_fill_that_was_imported_since_moves_the_ledgers_portfolio_and_a_new_plan_is_made_on_it(sample_copy: Home, tmp_path: Path) -> None:
+    from portfolio_platform.sources.pipeline import import_paths
+    from tests.e2e.running import fills
+
+    now = sample_copy.clock.now() + timedelta(hours=1)
+    home = replace(sample_copy, as_of=now)
+    folder_of(home).mkdir()
+    (folder_of(home) / "restriction_list.json").write_text('{"as_of": "2010-12-31T12:00:00Z", "source": "none"}')
+    text = (
+        "## ACTION PLAN\n- Reduce Broad Market US to 14%\n- Reduce Information Technology to 14%\n- Reduce Communication Services to 14%\n"
+    )
+    made = prepare(home, Asked("core", document=document(home, text)))
+    assert made.papers.plan.verdict == "SAFE" and dict(made.state.made.sources)["snapshot"] == "ledger"
+    sold = "F-1,2011-01-01T00:30:00Z,core,GOOG,sell,65,600,1.25"
+    (tmp_path / "fills.csv").write_text(fills(sold))
+    import_paths(home, [tmp_path / "fills.csv"])
+    outcome = accept(home, made)
+    assert refused(outcome) == "moved" and outcome.regenerated is not None
+    newer = outcome.regenerated.papers.snapshot
+    assert newer.quantities["core", "GOOG"] == made.papers.snapshot.quantities["core", "GOOG"] - 65
+    assert newer.cash_minor == made.papers.snapshot.cash_minor + 65 * 60_000 - 125
+    assert accept(home, outcome.regenerated).refused is None

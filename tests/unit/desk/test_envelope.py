@@ -16,6 +16,8 @@ from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.accounts import AccountTerms
 from tests.unit.desk.desk_examples import SAMPLE, at, changed, document, plan_of, under_control
 
+pytestmark = pytest.mark.usefixtures("plain_files")
+
 
 def codes(made: Prepared) -> set[str]:
     return {one.code for one in made.conflicts}

@@ -12,6 +12,8 @@ from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.escalation import SOURCES, Change, Trigger, escalated
 from tests.unit.desk.desk_examples import at, blocked
 
+pytestmark = pytest.mark.usefixtures("plain_files")
+
 
 def asked(home: Home, name: str = "e1", trigger: Trigger = Trigger.NO_FILL, portfolio: str = "p") -> None:
     now = home.clock.now()

@@ -238,3 +238,20 @@ def test_the_samples_are_put_once_and_what_is_there_stays(home: Home) -> None:
     (folder_of(home) / "portfolio.json").unlink()
     assert put_samples(home) == (["portfolio.json"], [name for name in copied if name != "portfolio.json"])
     assert (folder_of(home) / "accounts.json").read_text() == "mine"
+
+
+def test_a_restored_home_has_its_plans_and_its_documents(desk: Home, tmp_path: Path) -> None:
+    from portfolio_platform.upkeep.backup import back_up
+    from portfolio_platform.upkeep.restore import restore
+
+    made = prepare(desk, SAMPLE)
+    (folder_of(desk) / "no document.txt").write_text("left out")
+    back_up(desk, tmp_path / "kept.zip")
+    other = Home(tmp_path / "other", as_of=desk.as_of)
+    restore(tmp_path / "kept.zip", other)
+    assert {path.name for path in folder_of(other).iterdir()} == {path.name for path in folder_of(desk).iterdir()} - {"no document.txt"}
+    with other.book.reading() as connection:
+        kept = log.papers_of(connection, made.execution_id)
+    folder, written = write_folder(other, kept)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {path.name: path.read_bytes() for path in made.folder.iterdir()}
+    assert len(written) == len(list(folder.iterdir()))

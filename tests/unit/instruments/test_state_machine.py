@@ -251,5 +251,3 @@ def test_a_trail_never_loosens_a_stop_and_never_reaches_the_price(closes, long, 
         assert (stop - position.stop) * sign >= 0
         assert stop == position.stop or (bars[count].close - stop) * sign > 0
         position = position._replace(stop=stop)
-
-

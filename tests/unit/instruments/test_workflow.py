@@ -540,7 +540,9 @@ def test_a_stop_that_the_broker_lost_is_placed_again_and_after_that_the_position
 
 
 def test_an_exit_that_is_rejected_is_placed_again_at_the_next_close():
-    world = holding(given=plan(time_exit_bars=1), broker=BrokerTerms(injections=(Injection("reject", client_order_id="main:AAA:1:exit-1"),)))
+    world = holding(
+        given=plan(time_exit_bars=1), broker=BrokerTerms(injections=(Injection("reject", client_order_id="main:AAA:1:exit-1"),))
+    )
     assert [one.client_order_id for one in world.orders] == ["main:AAA:1:entry", "main:AAA:1:exit-1"]
     world.day(103)
     assert world.orders[-1].client_order_id == "main:AAA:1:exit-2"
@@ -719,9 +721,41 @@ def test_a_stopped_workflow_begins_again_when_it_is_started_anew():
     stop(world)
     world.tell(Started(world.now, CONFIG._replace(template="mean_reversion")))
     assert world.state.phase == "idle" and world.state.template == "mean_reversion" and world.state.stopping == ""
-    tell_envelope(world)
     world.days(102, 103)
     assert world.state.setup is not None and world.state.setup.setup_id == "main:AAA:2", "ids go on"
+
+
+def test_a_block_outlives_a_stop():
+    world = World()
+    stop(world)
+    operator(world, "block")
+    world.tell(Started(world.now + 1, CONFIG))
+    world.days(100, 101)
+    assert world.state.phase == "idle" and world.state.declined == "an operator's block"
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"symbol": "BBB"}, "plan plan-1 is for BBB, not for AAA"),
+        ({"thesis": (("long", when("return_1", "above", 0, "4h")),)}, "plan plan-1 looks at 4h, and there are 1d, 1w"),
+        ({"activation": (("long", when("luck", "above", 0)),)}, "plan plan-1 asks for 'luck', which is no feature"),
+    ],
+)
+def test_a_plan_that_cannot_be_gone_by_is_not_taken(changed, fault):
+    world = World(plan(**changed))
+    world.days(*range(100, 108))
+    assert world.state.plan is None and world.state.plan_reason == fault and world.state.notices[0].kind == "unusable_plan"
+    assert world.state.phase == "idle" and len(world.said(RequestPlan)) > 1, "it is asked for anew on another day"
+
+
+def test_bars_that_cannot_be_right_raise_nothing():
+    world = holding(given=plan(trail=ExitRule("atr", 1_000_000, 2), time_exit_bars=50))
+    for price in (0, -5, 0, 10**30, 1, 100):
+        broken = bar(world.number, 1)._replace(open=price, high=price, low=price, close=price)
+        world.number += 1
+        world.tell(CandleClosed(broken.ts, broken))
+    assert world.state.candles == 10 and world.state.position is not None and world.state.position.quantity == world.held
 
 
 # --- templates and plans

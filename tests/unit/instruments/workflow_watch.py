@@ -242,7 +242,9 @@ class Chaos:
         if kind < 7:
             stance = drawn.choice(("neutral", "cautious", "block", "favourable"))
             until = at + drawn.randrange(5) * DAY if stance == "block" else 0
-            return JudgeFeedback(at, name, stance, drawn.choice((1_000_000, 500_000, 0, 2_000_000)), until or (at if stance == "block" else 0))
+            return JudgeFeedback(
+                at, name, stance, drawn.choice((1_000_000, 500_000, 0, 2_000_000)), until or (at if stance == "block" else 0)
+            )
         if kind < 9:
             command = drawn.choice(("flatten", "block", "unblock", "unblock", "replan"))
             return OperatorCommand(at, name, command, "alice", "why not", at + drawn.randrange(6) * DAY)
@@ -289,7 +291,7 @@ def _answered(drawn: random.Random, request: RequestAllocation) -> AllocationDec
 
 def _plan(drawn: random.Random) -> Plan:
     timeframe = drawn.choice(("1d", "1d", "1w"))
-    short = (("short", when("return_1", "above", -10**7, timeframe)),)
+    short = (("short", when("return_1", "above", -(10**7), timeframe)),)
     return plan(
         thesis=(("long", when("return_1", "above", drawn.choice((-(10**7), 0)), timeframe)), *short),
         activation=(("long", when("return_1", "above", 0)), ("short", when("return_1", "below", 0))),
@@ -302,4 +304,3 @@ def _plan(drawn: random.Random) -> Plan:
         cooldown_bars=drawn.randrange(3),
         minimum_r_ppm=drawn.choice((0, 1_000_000)),
     )
-

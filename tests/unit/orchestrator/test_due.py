@@ -60,7 +60,14 @@ def test_done_before_its_day_an_item_is_counted_from_its_day():
 
 def test_a_portfolio_is_looked_at_once_however_many_executions_it_had_and_theses_and_reviews_are_each_its_own():
     found = open_items(anchors=(Anchor("X", FRIDAY, True, True), Anchor("Y", date(2026, 1, 6), False)))
-    assert set(found) == {"X:quarterly_thesis", "X:next_review", "Y:daily_allocation", "Y:weekly_rebalancing", "Y:stop_tracking", "Y:next_review"}
+    assert set(found) == {
+        "X:quarterly_thesis",
+        "X:next_review",
+        "Y:daily_allocation",
+        "Y:weekly_rebalancing",
+        "Y:stop_tracking",
+        "Y:next_review",
+    }
 
 
 def test_stops_are_tracked_where_there_are_any_and_theses_where_something_was_bought():

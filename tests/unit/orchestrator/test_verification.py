@@ -42,7 +42,9 @@ def test_executed_at_its_prices_and_fees_a_plan_has_the_figures_of_its_dry_run_t
     done = after(begun, fills)
     assert done.complete
     try:
-        found = verify(after_fills(made.snapshot, done.in_force, made.plan.trades).snapshot, made.profile, made.plan.dry_run, [], "reported")
+        found = verify(
+            after_fills(made.snapshot, done.in_force, made.plan.trades).snapshot, made.profile, made.plan.dry_run, [], "reported"
+        )
     except DataProblem:
         assert made.plan.dry_run.equity_after_minor <= 0
         return

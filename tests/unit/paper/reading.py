@@ -1,9 +1,12 @@
 """What a run left in a book, in a form that can be compared."""
 
+from datetime import datetime
+
 from sqlalchemy import select
 
 from portfolio_platform.book import schema
 from portfolio_platform.book.events import ChainHead, chain_head
+from portfolio_platform.days import nanoseconds
 from portfolio_platform.home import Home
 
 
@@ -18,9 +21,6 @@ def left(home: Home) -> tuple[ChainHead, list[tuple[object, ...]], list[tuple[ob
 
 def contents(home: Home, prefix: str, until: int = 2**62) -> list[tuple[str, int, str, bytes]]:
     """Return the events of the streams that begin with a text, by stream and version, up to a time of recording; without their hashes."""
-    from portfolio_platform.days import nanoseconds
-    from datetime import datetime
-
     log = schema.events.c
     query = select(log.stream, log.version, log.type, log.content, log.recorded_at).where(log.stream.startswith(prefix, autoescape=True))
     with home.book.reading() as connection:

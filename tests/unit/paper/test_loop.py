@@ -1,5 +1,6 @@
 """The loop as a whole: what it leaves is the same whatever interrupts it, rests on nothing later, and agrees with the ledger."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -47,20 +48,21 @@ def killed_after(points: int) -> Callable[[str], None]:
 
 def test_a_run_trades_agrees_with_the_ledger_to_the_cent_and_leaves_a_sound_log(with_bars: Callable[[str], Home]) -> None:
     home = with_bars("home")
-    loop = finished(home, replace(OPTIONS, monitor="monthly"))
-    assert loop.kept.counts.fills > 4
-    assert loop.kept.counts.monitored == 1
+    loop = finished(home, replace(OPTIONS, monitor="monthly"), date(2007, 6, 15))
+    assert loop.kept.counts.fills > 6
+    assert loop.kept.counts.monitored == 2
     assert loop.kept.findings == ()
     with home.book.reading() as connection:
         record = read_record(connection, "paper")
         assert verify_chain(connection).ok
         assert verify_snapshots(connection) == []
-    assert [one.drift for one in record.monitored] == [0, 0]
+    assert [one.drift for one in record.monitored] == [0, 0, 0]
     assert record.monitored[-1].equity == record.sessions[-1].equity
     assert sum(len(one.fills) for one in record.sessions) == loop.kept.counts.fills
     assert get_instrument_state(home.book, "paper", "GOOG").symbol == "GOOG"
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_two_runs_leave_the_same_bytes(with_bars: Callable[[str], Home]) -> None:
     one, other = with_bars("one"), with_bars("other")
     finished(one)
@@ -70,7 +72,7 @@ def test_two_runs_leave_the_same_bytes(with_bars: Callable[[str], Home]) -> None
 
 def test_a_run_that_is_killed_at_every_point_leaves_the_bytes_of_one_that_is_not(with_bars: Callable[[str], Home]) -> None:
     whole, killed = with_bars("whole"), with_bars("killed")
-    last = date(2007, 5, 10)
+    last = date(2007, 5, 2)
     options = replace(OPTIONS, monitor="weekly")
     finished(whole, options, last)
     deaths = 0
@@ -87,6 +89,7 @@ def test_a_run_that_is_killed_at_every_point_leaves_the_bytes_of_one_that_is_not
     assert left(killed) == left(whole)
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_a_run_goes_on_to_a_later_day_as_if_it_had_been_asked_for_at_once(with_bars: Callable[[str], Home]) -> None:
     pieces, once = with_bars("pieces"), with_bars("once")
     finished(pieces, last=date(2007, 5, 10))
@@ -96,6 +99,7 @@ def test_a_run_goes_on_to_a_later_day_as_if_it_had_been_asked_for_at_once(with_b
         assert contents(pieces, prefix) == contents(once, prefix)
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_no_session_rests_on_a_later_bar(with_bars: Callable[[str], Home], monkeypatch: pytest.MonkeyPatch) -> None:
     plain, altered = with_bars("plain"), with_bars("altered")
     until = end_of_day_ns(date(2007, 5, 10))
@@ -122,6 +126,7 @@ def test_no_session_rests_on_a_later_bar(with_bars: Callable[[str], Home], monke
     assert contents(altered, "paper/") != contents(plain, "paper/")
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_one_symbol_s_stream_knows_nothing_of_another_where_no_envelope_speaks_of_it(with_bars: Callable[[str], Home]) -> None:
     four, three = with_bars("four"), with_bars("three")
     options = replace(OPTIONS, control="alone")
@@ -132,29 +137,29 @@ def test_one_symbol_s_stream_knows_nothing_of_another_where_no_envelope_speaks_o
         ours = [said(one) for one in contents(four, stream_of("paper", symbol))]
         assert ours == [said(one) for one in contents(three, stream_of("paper", symbol))]
         told += len(ours)
-    assert told > 300
+    assert told > 200
 
 
 def said(event: tuple[str, int, str, bytes]) -> tuple[str, int, str, bytes]:
     """Return an event without the id of the screener's pass and the rank in it, which speak of the whole universe."""
-    import re
-
     content = re.sub(rb"screen-[0-9a-f]+|pass-[0-9a-f]+", b"pass", event[3])
     if event[2] in ("instrument_screener_update", "instrument_started"):
         content = b""
     return (*event[:3], content)
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_with_control_off_everything_is_granted_and_the_control_plane_has_no_stream(with_bars: Callable[[str], Home]) -> None:
     home = with_bars("home")
     loop = finished(home, replace(OPTIONS, control="off"))
     whole, clipped, refused = (sum(one.decisions[place] for one in loop.sessions) for place in range(3))
-    assert whole > 2
+    assert whole > 1
     assert clipped == refused == 0
     assert contents(home, "control/") == []
     assert loop.kept.findings == ()
 
 
+@pytest.mark.usefixtures("unwatched")
 def test_a_run_goes_on_with_its_own_options_alone(with_bars: Callable[[str], Home]) -> None:
     home = with_bars("home")
     finished(home, last=date(2007, 4, 18))
@@ -166,7 +171,7 @@ def test_a_run_goes_on_with_its_own_options_alone(with_bars: Callable[[str], Hom
 
 def test_a_day_that_has_not_ended_is_refused(with_bars: Callable[[str], Home]) -> None:
     home = with_bars("home")
-    home.pin_clock(date(2007, 5, 20))
+    home.pin_clock(date(2007, 5, 10))
     with pytest.raises(WrongUse, match="has not ended by the home's clock"):
         PaperLoop(home, OPTIONS, FIRST, LAST)
 
@@ -174,5 +179,3 @@ def test_a_day_that_has_not_ended_is_refused(with_bars: Callable[[str], Home]) -
 def test_symbols_without_bars_are_named(with_bars: Callable[[str], Home]) -> None:
     with pytest.raises(WrongUse, match="no bars of NOPE"):
         PaperLoop(with_bars("home"), replace(OPTIONS, universe=("GOOG", "NOPE")), FIRST, LAST)
-
-

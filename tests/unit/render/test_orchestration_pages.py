@@ -23,6 +23,7 @@ def test_an_execution_says_first_whether_limits_hold_then_what_is_left_then_what
         assert text in read
     assert "Cash 202,370.60 USD (planned 50,020.00) of 999,370.60 USD" in read
     assert "portfolio execution report sample-" in read
+    assert "Cash 202,370.60 20.25 % 5.00 % ≥ 5 % ✓ holds" in read and "Materials 290,000.00 29.02 % 25.00 % ≤ 40 % ✓ holds" in read
     assert json.loads(found["execution_report.json"])["execution_id"].startswith("sample-")
 
 
