@@ -1,4 +1,4 @@
-"""The main job once, from a terminal: refresh, then the reports of every day that has none yet or changed.
+"""The main job once, from a terminal: refresh, then the reports of every day that has none yet or changed; then a year on paper.
 
 The same jobs as in the UI, run in this process and recorded in the home's Dagster storage, with a progress display.
 """
@@ -16,9 +16,11 @@ from rich.status import Status
 
 from portfolio_platform.errors import PortfolioError
 from portfolio_platform.home import Home
+from sensors.paper_now import run_paper, show_paper
 
 console = Console()
 POLL_SECONDS = 0.4
+NEXT = "next: [bold]make ui[/] opens Dagster at http://127.0.0.1:3000; [bold].venv/bin/portfolio --help[/] lists the commands"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -33,7 +35,11 @@ def main() -> int:
         if arguments.sample is not None:
             import_sample(home, arguments.sample)
         run_jobs(home.require())
+        paper = run_paper(home, arguments.sample, console) if arguments.sample is not None else None
         show(home)
+        if paper is not None:
+            show_paper(paper, console)
+        console.print(NEXT)
     except PortfolioError as error:
         console.print("[bold red]problem:[/]", str(error), soft_wrap=True)
         return 1
@@ -134,7 +140,7 @@ def _watch(instance: "object", run_id: str, name: str, status: Status, ended: th
 
 
 def show(home: Home) -> None:
-    """Print the newest report of each portfolio, and where to go from here."""
+    """Print the newest report of each portfolio, and which are under control."""
     from portfolio_platform.monitor.report import PortfolioMonitorReport
     from portfolio_platform.render.pipeline import history, published_reports, write_page
     from portfolio_platform.render.terminal import to_terminal
@@ -150,7 +156,6 @@ def show(home: Home) -> None:
     for page in pages:
         console.print(f"full report: {page}", soft_wrap=True)
     show_control(home)
-    console.print("next: [bold]make ui[/] opens Dagster at http://127.0.0.1:3000; [bold].venv/bin/portfolio --help[/] lists the commands")
 
 
 def show_control(home: Home) -> None:

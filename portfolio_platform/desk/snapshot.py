@@ -103,7 +103,7 @@ def snapshot_of(
     cash = sum(minor(EXACT.multiply(amount, rates.of(currency)), digits) for currency, amount in sorted(book.cash.items()))
     holdings, shorts = [], set()
     for one in held:
-        unit = _unit(one, known, rates, base, findings)
+        unit = _unit(one, known, rates)
         priced = prices.get(one.symbol)
         if priced is None:
             raise DataProblem(f"{portfolio}: {one.symbol} is held and has no price up to {at.isoformat()}; import its bars")
@@ -124,6 +124,7 @@ def snapshot_of(
         for symbol in wanted
         if symbol in prices and symbol in known and symbol not in shorts
     ]
+    findings += [found for one in instruments for found in _counted(one.ticker, known[one.ticker], rates, base)]
     content = {
         "portfolio": portfolio,
         "currency": base,
@@ -188,18 +189,22 @@ def _instrument(symbol: str, known: Mapping[str, _Known], priced: _Priced, rates
     )
 
 
-def _unit(one: Netted, known: Mapping[str, _Known], rates: "_Rates", base: str, findings: list[Finding]) -> Decimal:
-    """Return what one unit at price 1 is worth in base currency, and say where that is not 1."""
+def _unit(one: Netted, known: Mapping[str, _Known], rates: "_Rates") -> Decimal:
+    """Return what one unit at price 1 is worth in base currency. Raises `DataProblem` where nothing is known of the instrument."""
     of = known.get(one.symbol)
     if of is None:
         raise DataProblem(f"{one.symbol} is held and no instrument says its sector; import instruments with it")
-    unit = EXACT.multiply(of.multiplier, rates.of(one.currency))
-    if one.currency != base or of.multiplier != 1:
-        parts = [f"{of.multiplier:f} units of the price"] if of.multiplier != 1 else []
-        parts += [f"{rates.of(one.currency):f} {base} for one {one.currency}"] if one.currency != base else []
-        text = f"{one.symbol} is counted in {base}: {', '.join(parts)}; its limit price on an order is in {one.currency} for one unit"
-        findings.append(Finding(code="counted_in_base", severity="warning", subject=one.symbol, message=text))
-    return unit
+    return EXACT.multiply(of.multiplier, rates.of(one.currency))
+
+
+def _counted(symbol: str, of: _Known, rates: "_Rates", base: str) -> list[Finding]:
+    """Say that an instrument's price here is not the one on an order, where it is not."""
+    parts = [f"{of.multiplier:f} times its price"] if of.multiplier != 1 else []
+    parts += [f"{rates.of(of.currency):f} {base} for one {of.currency}"] if of.currency != base else []
+    if not parts:
+        return []
+    text = f"{symbol} is counted in {base} ({', '.join(parts)}); on an order its limit price is in {of.currency} for one unit"
+    return [Finding(code="counted_in_base", severity="warning", subject=symbol, message=text, remedy="work the limit price out before")]
 
 
 def _short(one: Netted, value: int, digits: int, base: str) -> Finding:

@@ -75,6 +75,8 @@ def order_ended(flow: Flow, event: OrderEnded) -> None:
         return
     if flow.state.phase == "position_open":
         secured(flow)
+        if order.purpose == "target":
+            _aimed(flow)
 
 
 def purpose_of(flow: Flow, order_id: str) -> Purpose | None:
@@ -177,6 +179,17 @@ def secured(flow: Flow) -> None:
     _own_exit(flow, "stop", "stop", missing, position.stop)
 
 
+def _aimed(flow: Flow) -> None:
+    """Place the target again for what none covers; after too many attempts it stays without one, under its stop and its time."""
+    position = flow.position
+    if position.contract is None or not position.contract.target or position.closing or position.resecured >= flow.terms.resecure:
+        return
+    missing = abs(position.quantity) - sum(one.left for one in flow.of_purpose("target") if not one.cancelled)
+    if missing > 0:
+        flow.state = flow.state._replace(position=position._replace(resecured=position.resecured + 1))
+        _own_exit(flow, "target", "target", missing, position.contract.target)
+
+
 def _tightened(flow: Flow, plan: Plan) -> None:
     position = flow.position
     bars = bars_of(flow.state.windows, flow.config.timeframes[0])
@@ -248,20 +261,22 @@ def _protected(flow: Flow, event: FillReported) -> None:
     contract = position.contract
     if contract is None:
         return
-    first = position.entered == event.quantity
+    first, sign, seen = position.entered == event.quantity, -sign_of(position.direction), flow.state.seen
     for purpose in PROTECTIVE:
         price = contract.stop if purpose == "stop" else contract.target
         if not price:
             continue
         name = f"{setup.entry_id}{EXIT}{purpose}"
-        known = flow.resting(name)
+        known, full = flow.resting(name), name if first else f"{name}@{event.at}"
         if known is not None:
             flow.keep(known._replace(quantity=known.quantity + event.quantity))
-            continue
-        full = name if first else f"{name}@{event.at}"
-        if f"ended:{full}" in flow.state.seen:
-            continue
-        flow.keep(Resting(full, purpose, -sign_of(position.direction), event.quantity, price=price, candle=flow.state.candles))
+        elif f"ended:{full}" not in seen:
+            flow.keep(Resting(full, purpose, sign, event.quantity, price=price, candle=flow.state.candles))
+        if event.at < position.opened_at or f"ended:{name}" in seen:
+            # fills were told in another order than they happened, so that the names are not sure: all of them are cancelled in the end
+            for other in (name, f"{name}@{event.at}", f"{name}@{position.opened_at}"):
+                if flow.resting(other) is None:
+                    flow.keep(Resting(other, purpose, sign, 0, price=price, candle=flow.state.candles))
 
 
 def _stray(flow: Flow, event: FillReported, sign: int) -> None:

@@ -31,7 +31,7 @@ class WorkflowTerms(NamedTuple):
         equity: minor units, for sizes where no envelope says it (and none is required).
         entry_bars: closes after which what is unfilled of an entry is cancelled.
         exit_bars: closes after which an exit at the market that did nothing is cancelled and placed anew.
-        resecure: how often a lost stop is placed again before the position is closed at the market.
+        resecure: how often lost stops and targets are placed again; where no stop stands after that, the position is closed.
         tick: stops and targets are multiples of this, rounded to the worse; units of 1e-18.
     """
 
@@ -165,7 +165,7 @@ class Position(NamedTuple):
         closing: why it is being closed at the market.
         last_exit: purpose of the newest fill that reduced it.
         attempts: exits placed by the workflow itself; numbers their ids.
-        resecured: how often a lost stop was placed again.
+        resecured: how often a lost stop or target was placed again.
     """
 
     trade_id: str

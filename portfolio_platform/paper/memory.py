@@ -65,7 +65,7 @@ class MemoryLake(Lake):
             condition = where
             for bound in self._months(table, from_month, to_month):
                 condition = bound if condition is None else condition & bound
-            found = (held if condition is None else held.filter(condition)).select(names)
+            found = (held if condition is None else _filtered(held, condition)).select(names)
         return _encoded(found, dictionaries) if dictionaries else found
 
     @staticmethod
@@ -77,18 +77,21 @@ class MemoryLake(Lake):
 
     def append(self, table: Table, rows: "pa.Table") -> None:
         """Append rows whose schema must be exactly the declared one."""
+        self._require(table, rows)
         held = self._tables.get(table.name)
-        self._put(table, rows, rows if held is None else pa.concat_tables([held, rows]))
+        self._put(table, rows if held is None else pa.concat_tables([held, rows]))
 
     def replace(self, table: Table, rows: "pa.Table") -> None:
         """Replace the whole table."""
-        self._put(table, rows, rows)
+        self._require(table, rows)
+        self._put(table, rows)
 
     def replace_from(self, table: Table, day: date, rows: "pa.Table") -> None:
         """Replace every row of ``day`` and later."""
+        self._require(table, rows)
         held = self._tables.get(table.name)
-        kept = None if held is None else held.filter(pc.field("day") < pa.scalar(day, pa.date32()))
-        self._put(table, rows, rows if kept is None else pa.concat_tables([kept, rows]))
+        kept = None if held is None else _filtered(held, pc.field("day") < pa.scalar(day, pa.date32()))
+        self._put(table, rows if kept is None else pa.concat_tables([kept, rows]))
 
     def drop(self, table: Table) -> None:
         """Take a table away."""
@@ -121,14 +124,25 @@ class MemoryLake(Lake):
         del table
         return 0
 
-    def _put(self, table: Table, rows: "pa.Table", whole: "pa.Table") -> None:
+    def _require(self, table: Table, rows: "pa.Table") -> None:
         if not self._depth:
             raise StoreProblem(f"a write to {table.name} without the writer lock; use `with lake.writing():`")
         expected = table.arrow_schema()
         if rows.schema.remove_metadata() != expected:
             raise StoreProblem(f"{table.name}: rows of other columns than declared: {rows.schema.remove_metadata()}")
+
+    def _put(self, table: Table, whole: "pa.Table") -> None:
         self._tables[table.name] = whole.combine_chunks()
         self._versions[table.name] = self._versions.get(table.name, -1) + 1
+
+
+def _filtered(table: "pa.Table", condition: "pc.Expression") -> "pa.Table":
+    """Return the rows for which a condition holds, in their order; on this thread, for handing small tables to others costs more."""
+    from pyarrow import acero
+
+    source = acero.Declaration("table_source", acero.TableSourceNodeOptions(table))
+    wanted = acero.Declaration("filter", acero.FilterNodeOptions(condition))
+    return acero.Declaration.from_sequence([source, wanted]).to_table(use_threads=False)
 
 
 def _encoded(table: "pa.Table", names: Sequence[str]) -> Any:

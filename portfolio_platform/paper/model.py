@@ -50,7 +50,7 @@ class PaperOptions:
     portfolio: str = "paper"
     cash: int = 100_000_000
     universe: tuple[str, ...] = ()
-    monitor: Cadence = "monthly"
+    monitor: Cadence = "quarterly"
     control: Control = "on"
     screener_days: int = 7
     broker: BrokerTerms = FEES

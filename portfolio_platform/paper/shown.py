@@ -49,10 +49,25 @@ OWN = {"risk_limit": "own risk limit", "notional_limit": "own size limit", "lot"
 class Measured(Protocol):
     """A validation figure: `paper.validation.Figure` is one."""
 
-    name: str
-    value: str
-    gate: str
-    passed: bool | None
+    @property
+    def name(self) -> str:
+        """Return what is asked."""
+        ...
+
+    @property
+    def value(self) -> str:
+        """Return what was found."""
+        ...
+
+    @property
+    def gate(self) -> str:
+        """Return what was asked for."""
+        ...
+
+    @property
+    def passed(self) -> bool | None:
+        """Say whether it is met."""
+        ...
 
 
 @dataclass

@@ -64,6 +64,14 @@ def test_its_portfolios_are_under_control_and_the_log_is_audited(first, home):
     assert "under control core, macro" in first and "control state core" in first
 
 
+def test_a_paper_portfolio_closes_the_loop_in_a_home_of_its_own(first, home):
+    assert "On paper by itself: 2008-01-02 to 2008-12-31" in first
+    assert "closed trades" in first and "most by" in first and "figures" in first
+    page = home / "paper-home" / "paper" / "paper" / "page.html"
+    assert str(page) in first and page.read_text().startswith("<!DOCTYPE html>")
+    assert not (home / "paper").exists()
+
+
 def test_what_dagster_stores_lies_in_the_home(first, home):
     assert (home / "dagster").is_dir()
     assert {path.name for path in home.iterdir()} >= {"lake", "book.sqlite", "policies", "inbox", "reports", "dagster"}

@@ -10,7 +10,7 @@ from portfolio_platform.control.operators import add_operator
 from portfolio_platform.desk.sources import folder_of
 from portfolio_platform.home import Home
 from tests.e2e.running import Ran, portfolio
-from tests.unit.desk.desk_examples import OVER_THE_CAP, changed, document, under_control, with_samples
+from tests.unit.desk.desk_examples import OVER_THE_CAP, changed, document, one_file, under_control, with_samples
 
 NOW = "2026-01-05T14:45:00Z"
 PLANS = ("plan", "preview", "validate", "guide", "approve", "sign", "withdraw", "list")
@@ -18,8 +18,10 @@ WHO = ("--by", "ann", "--reason", "read it")
 
 
 @pytest.fixture
-def desk(home: Home) -> Home:
-    """A home whose folder `orchestrator` has the samples."""
+def desk(home: Home, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Home:
+    """A home whose folder `orchestrator` has the samples; pages and charts only for tests that look at them: the rest is quicker."""
+    if request.function not in PAGES:
+        monkeypatch.setattr("portfolio_platform.render.orchestration.files.files_of", one_file)
     return with_samples(home)
 
 
@@ -231,3 +233,7 @@ def test_the_json_of_a_plan_can_be_read_back_and_has_its_hash(desk: Home) -> Non
     made = planned(desk)
     assert load_plan(Path(str(made["folder"])) / "plan.json").hash == made["plan_hash"]
     assert json.loads((Path(str(made["folder"])) / "trade_list.json").read_text())
+
+
+PAGES = (test_a_changed_folder_is_named_and_written_anew, test_the_json_of_a_plan_can_be_read_back_and_has_its_hash)
+"""The tests that look at pages and files."""

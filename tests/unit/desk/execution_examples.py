@@ -12,7 +12,7 @@ from portfolio_platform.desk.sources import Asked, folder_of
 from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.execution_rows import Rows, read_texts
 from portfolio_platform.orchestrator.planned import Plan
-from tests.unit.desk.desk_examples import AT, SAMPLE, at
+from tests.unit.desk.desk_examples import AT, SAMPLE
 
 BEGUN = AT + timedelta(minutes=5)
 """When the first fill of a report was."""
@@ -86,6 +86,3 @@ def events(home: Home, *types: str) -> list[str]:
 def later(minutes: float) -> datetime:
     """A time after the samples'."""
     return AT + timedelta(minutes=minutes)
-
-
-

@@ -99,7 +99,7 @@ def test_a_correction_is_a_new_revision_in_the_ledger_and_a_withdrawn_fill_is_go
 def test_what_was_reported_before_a_kill_comes_into_the_ledger_with_the_next_call(desk: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     made, now = approved(desk), at(desk, 10)
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
@@ -116,7 +116,7 @@ def test_what_was_reported_before_a_kill_comes_into_the_ledger_with_the_next_cal
 def test_killed_after_any_step_the_rest_is_done_by_the_next_call_and_nothing_twice(desk: Home, monkeypatch, step: str) -> None:
     made, now = approved(desk), at(desk, 30)
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:

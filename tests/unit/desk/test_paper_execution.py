@@ -1,4 +1,4 @@
-"""The loop on paper over a home's bars: in the order of approval, halted until somebody decides, brought back after a kill with equal bytes."""
+"""The loop on paper over bars: in the order of approval, halted until somebody decides, brought back after a kill with equal bytes."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

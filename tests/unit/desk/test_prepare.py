@@ -10,14 +10,15 @@ from portfolio_platform.book.chain import verify_chain
 from portfolio_platform.book.events import StoredEvent, read
 from portfolio_platform.desk import log
 from portfolio_platform.desk.escalations import cases_of
-from portfolio_platform.desk.events import stream_of
-from portfolio_platform.desk.folder import differing, executions, write_folder
+from portfolio_platform.desk.folder import executions
 from portfolio_platform.desk.prepare import SUPERSEDED, plan_named, prepare, preview
 from portfolio_platform.desk.sources import Asked, folder_of
 from portfolio_platform.errors import DataProblem, StoreProblem, WrongUse
 from portfolio_platform.home import Home
-from portfolio_platform.orchestrator.papers import folder_name, papers_of
-from tests.unit.desk.desk_examples import SAMPLE, at, blocked, changed, document, plan_of
+from portfolio_platform.orchestrator.papers import papers_of
+from tests.unit.desk.desk_examples import SAMPLE, at, blocked, document, plan_of
+
+pytestmark = pytest.mark.usefixtures("plain_files")
 
 
 def events(home: Home, prefix: str = "") -> list[StoredEvent]:
@@ -39,9 +40,6 @@ def test_the_specifications_rebalancing_is_planned_recorded_and_written(desk: Ho
     assert (recorded.source, recorded.trades, recorded.topic) == ("portfolio_document.md", 10, "rebalancing")
     assert dict(recorded.sources)["restrictions"] == "orchestrator/restriction_list.json"
     assert made.folder == executions(desk) / made.execution_id
-    assert {"plan.html", "plan.json", "trade_list.json", "dry_run.md", "execution_guide.md", "rebalancing_directives.json"} <= {
-        path.name for path in made.folder.iterdir()
-    }
     assert types(events(desk, "orchestration/")) == ["plan_made", "plan_papers"]
 
 
@@ -67,24 +65,6 @@ def test_the_plan_can_be_worked_out_again_from_the_log_alone(desk: Home) -> None
         assert verify_chain(connection).ok
     assert kept.canonical() == made.papers.canonical()
     assert papers_of(kept.inputs, kept.directives, kept.further).plan.canonical() == made.papers.plan.canonical()
-
-
-def test_the_folder_is_made_again_from_the_log_byte_for_byte_and_a_changed_file_is_named(desk: Home, tmp_path: Path) -> None:
-    made = prepare(desk, SAMPLE)
-    was = {path.name: path.read_bytes() for path in made.folder.iterdir()}
-    with desk.book.reading() as connection:
-        kept = log.papers_of(connection, made.execution_id)
-    assert differing(desk, kept) == []
-    (made.folder / "plan.html").write_text("buy nothing")
-    (made.folder / "trade_list.json").unlink()
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.write_text("mine")
-    (made.folder / "dry_run.md").unlink()
-    (made.folder / "dry_run.md").symlink_to(elsewhere)
-    assert sorted(differing(desk, kept)) == ["dry_run.md", "plan.html", "trade_list.json"]
-    assert sorted(write_folder(desk, kept)[1]) == ["dry_run.md", "plan.html", "trade_list.json"]
-    assert {path.name: path.read_bytes() for path in made.folder.iterdir()} == was
-    assert elsewhere.read_text() == "mine", "a link is replaced, not followed"
 
 
 def test_a_folder_that_cannot_be_written_leaves_the_plan_in_the_log(desk: Home) -> None:
@@ -160,25 +140,6 @@ def test_a_profile_may_be_a_file(desk: Home, tmp_path: Path) -> None:
         preview(desk, Asked("sample", profile="v9"))
 
 
-@pytest.mark.parametrize("name", ["../../evil", "a/b", "..", "<script>alert(1)</script>", "=cmd()", "x" * 100, "Größe 株"])
-def test_a_portfolios_name_never_leaves_its_folder_its_stream_or_its_page(desk: Home, name: str) -> None:
-    path = changed(desk, "portfolio.json", lambda content: content.update(portfolio=name))
-    made = prepare(desk, Asked(snapshot=path))
-    assert made.folder.parent == executions(desk) and made.folder.resolve().parent == executions(desk).resolve()
-    assert len(made.folder.name) < 200 and not made.folder.name.startswith(".")
-    assert plan_named(desk, made.execution_id)[0] == name
-    assert types(events(desk, stream_of(name))) == ["plan_made", "plan_papers"]
-    for file in made.folder.glob("*.html"):
-        assert "<script>alert" not in file.read_text()
-    with desk.book.reading() as connection:
-        assert log.portfolios(connection) == [name] and log.portfolio_of(connection, made.execution_id) == name
-
-
-def test_folders_of_long_names_that_begin_alike_are_two() -> None:
-    assert folder_name("é" * 90 + "1") != folder_name("é" * 90 + "2")
-    assert folder_name(".x") == "%2Ex"
-
-
 def test_a_plan_is_found_by_the_end_of_its_id_where_that_is_clear(desk: Home) -> None:
     made = prepare(desk, SAMPLE)
     assert plan_named(desk, made.execution_id[-8:])[1].execution_id == made.execution_id
@@ -238,20 +199,3 @@ def test_the_samples_are_put_once_and_what_is_there_stays(home: Home) -> None:
     (folder_of(home) / "portfolio.json").unlink()
     assert put_samples(home) == (["portfolio.json"], [name for name in copied if name != "portfolio.json"])
     assert (folder_of(home) / "accounts.json").read_text() == "mine"
-
-
-def test_a_restored_home_has_its_plans_and_its_documents(desk: Home, tmp_path: Path) -> None:
-    from portfolio_platform.upkeep.backup import back_up
-    from portfolio_platform.upkeep.restore import restore
-
-    made = prepare(desk, SAMPLE)
-    (folder_of(desk) / "no document.txt").write_text("left out")
-    back_up(desk, tmp_path / "kept.zip")
-    other = Home(tmp_path / "other", as_of=desk.as_of)
-    restore(tmp_path / "kept.zip", other)
-    assert {path.name for path in folder_of(other).iterdir()} == {path.name for path in folder_of(desk).iterdir()} - {"no document.txt"}
-    with other.book.reading() as connection:
-        kept = log.papers_of(connection, made.execution_id)
-    folder, written = write_folder(other, kept)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {path.name: path.read_bytes() for path in made.folder.iterdir()}
-    assert len(written) == len(list(folder.iterdir()))

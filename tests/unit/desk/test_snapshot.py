@@ -2,16 +2,19 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
 
 from portfolio_platform.clock import end_of_day
+from portfolio_platform.desk import snapshot
+from portfolio_platform.desk.lots import Lot, Netted
 from portfolio_platform.desk.snapshot import ledger_portfolios, snapshot_of
-from portfolio_platform.errors import WrongUse
+from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.lake import derived
-from portfolio_platform.orchestrator.accounts import AccountTerms
+from portfolio_platform.orchestrator.accounts import Accounts, AccountTerms
 
 END = datetime(2011, 1, 1, tzinfo=UTC)
 
@@ -89,3 +92,46 @@ def test_a_portfolio_that_is_not_there_or_not_yet_is_said_with_those_that_are(sa
     with pytest.raises(WrongUse, match="none yet"):
         snapshot_of(home, "core", END)
     assert ledger_portfolios(sample_home) == ["core", "macro"] and ledger_portfolios(home) == []
+
+
+def test_a_fill_that_came_late_for_a_built_day_is_pending_until_the_ledger_is_built(sample_copy: Home, tmp_path: Path) -> None:
+    from portfolio_platform.sources.pipeline import import_paths
+    from tests.e2e.running import fills
+
+    (tmp_path / "late.csv").write_text(fills("F-9,2010-12-30T15:00:00Z,core,GOOG,sell,65,600,1.25"))
+    import_paths(sample_copy, [tmp_path / "late.csv"])
+    late = snapshot_of(sample_copy, "core", END).snapshot
+    assert len(late.pending) == 1 and late.pending[0].startswith("ledger build: fills were imported for days that are built already")
+    assert snapshot_of(sample_copy, "macro", END).snapshot.pending == (), "the other portfolio waits for nothing"
+
+
+def test_what_is_priced_elsewhere_is_counted_in_the_portfolios_currency_and_said() -> None:
+    rates = snapshot._Rates("USD", {"EUR": Decimal("1.25")})
+    known = {"FUT": snapshot._Known("Energy", Decimal(50), "EUR"), "AAA": snapshot._Known("Tech", Decimal(1), "USD")}
+    held = Netted("FUT", "EUR", (), Decimal(0), Decimal(0))
+    assert snapshot._unit(held, known, rates) == Decimal("62.5")
+    (finding,) = snapshot._counted("FUT", known["FUT"], rates, "USD")
+    assert finding.severity == "warning" and "50 times its price, 1.25 USD for one EUR" in finding.message
+    assert snapshot._counted("AAA", known["AAA"], rates, "USD") == []
+    with pytest.raises(DataProblem, match="no instrument says its sector"):
+        snapshot._unit(held._replace(symbol="GONE"), known, rates)
+    with pytest.raises(DataProblem, match="no rate of CHF in USD; import fx_rates"):
+        rates.of("CHF")
+
+
+def test_lots_of_one_id_are_told_apart_and_a_symbol_that_no_order_can_name_is_said() -> None:
+    lots = tuple(Lot(Decimal(1), Decimal("10.5"), 10**18, "same") for _ in range(2))
+    held = snapshot._holding("p", Netted("AAA", "USD", lots, Decimal(0), Decimal(0)), Decimal(1))
+    assert [lot.lot_id for lot in held.lots] == ["same", "same#2"] and held.quantity == 2
+    odd = snapshot._tax_lot(lots[0]._replace(lot_id="\x1b" * 200), Decimal(1), 1)
+    assert len(odd.lot_id) == 32 and odd.lot_id.isalnum()
+    with pytest.raises(DataProblem, match="'BTC/USD' cannot be planned with.*--snapshot"):
+        snapshot._holding("p", Netted("BTC/USD", "USD", lots, Decimal(0), Decimal(0)), Decimal(1))
+
+
+def test_accounts_are_one_for_each_portfolio_and_plain_where_none_is_listed() -> None:
+    listed = {"as_of": END, "source": "office", "accounts": [{"portfolio": "p", "kind": "margin", "planned_stop_pct": "8"}]}
+    found = Accounts.model_validate(listed)
+    assert found.of("p").planned_stop_pct == 8 and found.of("q") == AccountTerms(portfolio="q")
+    with pytest.raises(ValueError, match="'p' is there twice; keep one"):
+        Accounts.model_validate({**listed, "accounts": [{"portfolio": "p"}, {"portfolio": "p"}]})

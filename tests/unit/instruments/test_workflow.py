@@ -539,6 +539,17 @@ def test_a_stop_that_the_broker_lost_is_placed_again_and_after_that_the_position
     assert world.held == 0 and world.state.phase == "cooldown" and world.state.notices[-1].kind == "no_stop"
 
 
+def test_a_target_that_the_broker_lost_is_placed_again():
+    world = holding()
+    lost = next(one.order_id for one in world.state.orders if one.purpose == "target")
+    world.ask(Cancel(world.now, lost, "lost"))
+    world.flush()
+    again = world.orders[-1]
+    assert (again.kind, again.price, again.quantity, again.reduces) == ("target", 104 * UNIT, 490 * UNIT, True)
+    world.day(104)
+    assert world.held == 0 and world.state.outcomes[-1].exit == "target" and not world.broker.open_orders("AAA")
+
+
 def test_an_exit_that_is_rejected_is_placed_again_at_the_next_close():
     world = holding(
         given=plan(time_exit_bars=1), broker=BrokerTerms(injections=(Injection("reject", client_order_id="main:AAA:1:exit-1"),))

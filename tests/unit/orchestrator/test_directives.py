@@ -308,3 +308,12 @@ def test_a_megabyte_of_anything_is_read_quickly_and_what_is_not_read_is_said(pie
 def test_a_hundred_directives_are_read() -> None:
     given_ = [Directive(kind="set", sector=f"Sector N{number}", target_pct=Decimal("0.5")) for number in range(100)]
     assert list(parse_directives(render_directives(given_)).directives) == given_
+
+
+@given(st.integers(0, 1500), st.sampled_from([1, 2]), st.sampled_from(["%", " %", " percent", " pts"]))
+def test_a_decimal_comma_says_what_a_decimal_point_says(number: int, places: int, unit: str) -> None:
+    said = f"{number // 10**places}.{number % 10**places:0{places}d}"
+    joint = "by" if "pts" in unit else "to"
+    point, comma = (read(f"- Reduce Materials {joint} {text}{unit}") for text in (said, said.replace(".", ",")))
+    assert point == comma
+    assert point or not number

@@ -1,4 +1,4 @@
-"""The portfolio after the reported fills: equal to the dry run where executed at its prices, its limits exactly, its document read again."""
+"""The portfolio after the reported fills: equal to the dry run if executed at its prices, its limits, its document read again."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -117,8 +117,8 @@ def exactly(cash: str, held: str):
 
 @pytest.mark.parametrize(
     ("cash", "held", "buffer", "over"),
-    [("60000", "40000", "pass", 0), ("59999.99", "40000.01", "pass", 1), ("8000", "92000", "pass", 1), ("7999.99", "92000.01", "caution", 1),
-     ("5000", "95000", "caution", 1), ("4999.99", "95000.01", "fail", 1)],
+    [("60000", "40000", "pass", 0), ("59999.99", "40000.01", "pass", 1), ("8000", "92000", "pass", 1),
+     ("7999.99", "92000.01", "caution", 1), ("5000", "95000", "caution", 1), ("4999.99", "95000.01", "fail", 1)],
 )  # fmt: skip
 def test_a_share_at_its_limit_passes_and_beyond_it_by_a_cent_it_does_not(cash, held, buffer, over):
     found = verify(exactly(cash, held), PROFILE, None, [], "ledger")
