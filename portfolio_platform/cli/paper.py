@@ -76,7 +76,9 @@ def run_(
     universe: Annotated[Path | None, typer.Option("--universe", help="File with the symbols, one a line; all with bars else.")] = None,
     speed: Annotated[float, typer.Option("--speed", parser=_speed, metavar="max|N", help="Sessions a second, at most.")] = "max",  # type: ignore[assignment]
     portfolio: Annotated[str, typer.Option("--portfolio", "-p", help="Name of the paper portfolio.")] = "paper",
-    monitor: Annotated[Monitor, typer.Option("--monitor", help="The monitor's own cadence; a breach starts a run between.")] = Monitor.quarterly,
+    monitor: Annotated[
+        Monitor, typer.Option("--monitor", help="The monitor's own cadence; a breach starts a run between.")
+    ] = Monitor.quarterly,
     control: Annotated[Control, typer.Option("--control", help="off: everything that is asked for is granted.")] = Control.on,
     policy: Annotated[str, typer.Option("--policy", help="Name of the portfolio's policy.")] = "default",
     build: Annotated[bool, typer.Option("--build/--no-build", help="Build every table at the end.")] = True,

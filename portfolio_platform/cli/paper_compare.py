@@ -28,8 +28,8 @@ def compare(
     last: Annotated[date | None, day_option("--to", "Last day; that of the last bar where not given.")] = None,
     universe: Annotated[Path | None, typer.Option("--universe", help="File with the symbols, one a line; all with bars else.")] = None,
     monitor: Annotated[
-        str, typer.Option("--monitor", help="The monitor's own cadence in both runs: weekly, monthly, quarterly or end.")
-    ] = "monthly",
+        str, typer.Option("--monitor", help="The monitor's cadence in both runs, as for `paper run`: weekly, monthly, quarterly or end.")
+    ] = "",
     json: Json = False,
     home: HomeOption = None,
     as_of: AsOf = None,
@@ -42,7 +42,7 @@ def compare(
         from portfolio_platform.paper.model import CADENCES, PaperOptions
         from portfolio_platform.render import paper_compare as pages
 
-        cadence = next((one for one in CADENCES if one == monitor), None)
+        cadence = next((one for one in CADENCES if one == (monitor or PaperOptions().monitor)), None)
         if cadence is None:
             raise WrongUse(f"--monitor {monitor!r} is none of {', '.join(CADENCES)}")
         sides = sides_of(policy or [], control)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from portfolio_platform.home import DEFAULT_FIRST_DAY, Home
 
 if TYPE_CHECKING:
-    from portfolio_platform.policy.assigned import PoliciesInTime
-    from portfolio_platform.policy.timeline import Timeline
     from portfolio_platform.lake.store import Lake
     from portfolio_platform.paper.memory import MemoryLake
+    from portfolio_platform.policy.assigned import PoliciesInTime
+    from portfolio_platform.policy.timeline import Timeline
 
 
 @dataclass(frozen=True)

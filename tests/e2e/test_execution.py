@@ -7,27 +7,33 @@ import pytest
 
 from portfolio_platform.home import Home
 from tests.e2e.running import Ran, portfolio
-from tests.unit.desk.desk_examples import with_samples
-from tests.unit.desk.execution_examples import approved, ledger_rows
+from tests.unit.desk.desk_examples import SAMPLE, with_samples
+from tests.unit.desk.execution_examples import approved, copy_of, home_with_approved_plan, ledger_rows
 
 NOW = "2026-01-05T15:00:00Z"
 COMMANDS = ("report", "status", "log", "due", "paper", "watch")
 
 
+@pytest.fixture(scope="module")
+def approved_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The samples, with an approved plan; tests work on copies."""
+    return home_with_approved_plan(tmp_path_factory.mktemp("approved") / "home")
+
+
 @pytest.fixture
-def desk(home: Home) -> Home:
-    """A home whose folder `orchestrator` has the samples."""
-    return with_samples(home)
+def desk(approved_home: Home, tmp_path: Path) -> Home:
+    """A copy of it, at 2026-01-05 14:45 UTC."""
+    return copy_of(approved_home, tmp_path / "desk")
 
 
 def run(home: Home, *arguments: str | Path, now: str = NOW, group: str = "execution", width: int = 80) -> Ran:
     return portfolio(group, *arguments, "--home", home.root, "--as-of", now, width=width)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_the_home_and_the_as_of_time(command: str) -> None:
-    ran = portfolio("execution", command, "--help")
-    assert ran.exit_code == 0 and all(option in ran.stdout for option in ("--home", "--as-of"))
+def test_every_command_has_help_with_the_home_and_the_as_of_time() -> None:
+    for command in COMMANDS:
+        ran = portfolio("execution", command, "--help")
+        assert ran.exit_code == 0 and all(option in ran.stdout for option in ("--home", "--as-of")), command
 
 
 def test_a_trader_fills_in_the_template_in_two_parts_and_the_plan_is_over(desk: Home, tmp_path: Path) -> None:
@@ -107,10 +113,10 @@ def test_a_bad_row_is_said_and_the_exit_code_tells_while_the_good_ones_are_taken
     assert "1 rows of reports were set aside" in run(desk, "status", name).text
 
 
-def test_a_plan_that_was_never_approved_and_a_plan_that_is_not_there_are_refused(desk: Home) -> None:
+def test_a_plan_that_was_never_approved_and_a_plan_that_is_not_there_are_refused(home: Home) -> None:
     from portfolio_platform.desk.prepare import prepare
-    from tests.unit.desk.desk_examples import SAMPLE
 
+    desk = with_samples(home)
     name = prepare(desk, SAMPLE).execution_id
     ran = run(desk, "report", name, "--trade", "S01", "--quantity", "1", "--price", "80", "--by", "bob")
     assert ran.exit_code == 2 and "was never approved" in ran.text
@@ -129,13 +135,14 @@ LEDGER = {
 ASKED = "## ACTION PLAN\n\n- Reduce Materials to 10%\n- Add Technology to 10%\n"
 
 
-def test_a_plan_of_the_ledger_sells_what_a_strategy_holds_and_is_verified_on_the_ledger_itself(desk: Home, tmp_path: Path) -> None:
+def test_a_plan_of_the_ledger_sells_what_a_strategy_holds_and_is_verified_on_the_ledger_itself(home: Home, tmp_path: Path) -> None:
     from portfolio_platform.build import build_all
     from portfolio_platform.sources.pipeline import import_paths
 
     for file, content in LEDGER.items():
         (tmp_path / file).write_text(content)
-    desk = Home(desk.root)
+    with_samples(home)
+    desk = Home(home.root)
     desk.pin_clock(date(2026, 1, 5))
     import_paths(desk, [tmp_path / file for file in LEDGER])
     build_all(desk)

@@ -1,9 +1,13 @@
 """Approved plans of the sample portfolio, and reports of them."""
 
+import shutil
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from portfolio_platform.desk import log
 from portfolio_platform.desk.approvals import Wanted, approve
 from portfolio_platform.desk.execution import Given, Reported, report
 from portfolio_platform.desk.execution_events import ExecutionState, state_of
@@ -12,14 +16,37 @@ from portfolio_platform.desk.sources import Asked, folder_of
 from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.execution_rows import Rows, read_texts
 from portfolio_platform.orchestrator.planned import Plan
-from tests.unit.desk.desk_examples import AT, SAMPLE
+from tests.unit.desk.desk_examples import AT, SAMPLE, with_samples
 
 BEGUN = AT + timedelta(minutes=5)
 """When the first fill of a report was."""
 
 
+def home_with_approved_plan(root: Path) -> Home:
+    """A new home in which the sample's plan is approved, for tests to copy."""
+    home = Home(root)
+    home.create()
+    home.pin_clock(date(2010, 12, 31))
+    home = with_samples(home)
+    approved(home)
+    home.book.close()
+    return home
+
+
+def copy_of(home: Home, root: Path) -> Home:
+    """A copy of a home, at the same time."""
+    home.book.close()
+    shutil.copytree(home.root, root)
+    return replace(Home(root), as_of=home.as_of)
+
+
 def approved(home: Home, asked: Asked = SAMPLE) -> Prepared:
-    """A plan, approved when it was made."""
+    """A plan, approved when it was made; that of the home where it has one."""
+    with home.book.reading() as connection:
+        for plan in log.plans_of(connection, "sample").values():
+            if plan.approved is not None:
+                papers = log.papers_of(connection, plan.execution_id)
+                return Prepared(papers, plan, home.root / "executions" / papers.folder_name)
     made = prepare(home, asked)
     outcome = approve(home, Wanted(made.execution_id, by="ann", reason="read it", accept_conditions=True))
     assert outcome.refused is None

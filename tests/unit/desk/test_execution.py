@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +20,31 @@ from portfolio_platform.desk.watch import watch
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.directives import parse_directives
-from tests.unit.desk.desk_examples import SAMPLE, at
-from tests.unit.desk.execution_examples import approved, events, everything, ledger_rows, row, rows, state, told
+from tests.unit.desk.desk_examples import SAMPLE, at, with_samples
+from tests.unit.desk.execution_examples import (
+    approved,
+    copy_of,
+    events,
+    everything,
+    home_with_approved_plan,
+    ledger_rows,
+    row,
+    rows,
+    state,
+    told,
+)
+
+
+@pytest.fixture(scope="module")
+def approved_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The samples, with an approved plan; tests work on copies."""
+    return home_with_approved_plan(tmp_path_factory.mktemp("approved") / "home")
+
+
+@pytest.fixture
+def desk(approved_home: Home, tmp_path: Path) -> Home:
+    """A copy of it, at 2026-01-05 14:45 UTC."""
+    return copy_of(approved_home, tmp_path / "desk")
 
 
 def alerts(home: Home, rule: str = "") -> list[str]:
@@ -42,7 +66,8 @@ def refused(home: Home, made, given: Given | None = None) -> str:
     return f"{codes[-1] if codes else ''}: {error.value}"
 
 
-def test_a_plan_that_nobody_approved_is_refused_and_the_refusal_is_in_the_log(desk: Home) -> None:
+def test_a_plan_that_nobody_approved_is_refused_and_the_refusal_is_in_the_log(home: Home) -> None:
+    desk = with_samples(home)
     made = prepare(desk, SAMPLE)
     said = refused(at(desk, 10), made)
     assert said.startswith("not_approved: plan") and "portfolio orchestrate approve" in said
@@ -112,7 +137,7 @@ def test_what_was_reported_before_a_kill_comes_into_the_ledger_with_the_next_cal
     assert state(now, made).verified is not None
 
 
-@pytest.mark.parametrize("step", ["verified", "revised", "flagged", "escalated", "ended", "routed"])
+@pytest.mark.parametrize("step", ["verified", "escalated", "routed"])
 def test_killed_after_any_step_the_rest_is_done_by_the_next_call_and_nothing_twice(desk: Home, monkeypatch, step: str) -> None:
     made, now = approved(desk), at(desk, 30)
 

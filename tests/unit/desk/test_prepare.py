@@ -17,6 +17,7 @@ from portfolio_platform.errors import DataProblem, StoreProblem, WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.papers import papers_of
 from tests.unit.desk.desk_examples import SAMPLE, at, blocked, document, plan_of
+from tests.unit.orchestrator.examples import sample_inputs
 
 pytestmark = pytest.mark.usefixtures("plain_files")
 
@@ -199,3 +200,9 @@ def test_the_samples_are_put_once_and_what_is_there_stays(home: Home) -> None:
     (folder_of(home) / "portfolio.json").unlink()
     assert put_samples(home) == (["portfolio.json"], [name for name in copied if name != "portfolio.json"])
     assert (folder_of(home) / "accounts.json").read_text() == "mine"
+
+
+def test_papers_are_made_from_one_thing() -> None:
+    inputs = sample_inputs()
+    with pytest.raises(ValueError, match="these are 0"):
+        papers_of(inputs)

@@ -125,7 +125,7 @@ def test_lots_of_one_id_are_told_apart_and_a_symbol_that_no_order_can_name_is_sa
     assert [lot.lot_id for lot in held.lots] == ["same", "same#2"] and held.quantity == 2
     odd = snapshot._tax_lot(lots[0]._replace(lot_id="\x1b" * 200), Decimal(1), 1)
     assert len(odd.lot_id) == 32 and odd.lot_id.isalnum()
-    with pytest.raises(DataProblem, match="'BTC/USD' cannot be planned with.*--snapshot"):
+    with pytest.raises(DataProblem, match=r"'BTC/USD' cannot be planned with.*--snapshot"):
         snapshot._holding("p", Netted("BTC/USD", "USD", lots, Decimal(0), Decimal(0)), Decimal(1))
 
 

@@ -16,7 +16,7 @@ from tests.conftest import LAST_DAY, SAMPLE, made_once
 
 UNIVERSE = ("AAPL", "GOOG", "IBM", "SIM24", "SPX", "WTI")
 OPTIONS = PaperOptions(universe=UNIVERSE, monitor="end")
-FIRST, LAST = date(2007, 4, 16), date(2007, 5, 18)
+FIRST, LAST = date(2007, 5, 14), date(2007, 6, 15)
 FROM, UNTIL = "2006-05-01", "2007-06-20"
 
 

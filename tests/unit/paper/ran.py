@@ -16,19 +16,21 @@ from tests.unit.paper.conftest import FIRST, LAST, OPTIONS, bars_made
 __all__ = ["bars_made", "paper_copy", "paper_home", "paper_made"]
 
 
+def run_month(bars: Path, folder: Path) -> Home:
+    """Run the month in a copy of a folder's home that has bars."""
+    shutil.copytree(bars / "home", folder / "home")
+    home = Home(folder / "home")
+    # the comparison with the ledger is most of the time of a short run, and other tests make it
+    with patch.object(Monitor, "look", lambda *_: Seen(None, ())):
+        PaperLoop(home, OPTIONS, FIRST, LAST).run()
+    home.book.close()
+    return home
+
+
 @pytest.fixture(scope="session")
 def paper_made(bars_made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a home with a paper run."""
-
-    def make(folder: Path) -> None:
-        shutil.copytree(bars_made / "home", folder / "home")
-        home = Home(folder / "home")
-        # the comparison with the ledger is most of the time of a short run, and other tests make it
-        with patch.object(Monitor, "look", lambda *_: Seen(None, ())):
-            PaperLoop(home, OPTIONS, FIRST, LAST).run()
-        home.book.close()
-
-    return made_once(tmp_path_factory, "paper made", make)
+    return made_once(tmp_path_factory, "paper made", lambda folder: run_month(bars_made, folder))
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def killed_after(points: int) -> Callable[[str], None]:
 
 def test_a_run_trades_agrees_with_the_ledger_to_the_cent_and_leaves_a_sound_log(with_bars: Callable[[str], Home]) -> None:
     home = with_bars("home")
-    loop = finished(home, replace(OPTIONS, monitor="monthly"), date(2007, 6, 15))
+    loop = finished(home, replace(OPTIONS, monitor="monthly"))
     assert loop.kept.counts.fills > 6
     assert loop.kept.counts.monitored == 2
     assert loop.kept.findings == ()
@@ -73,7 +73,7 @@ def test_two_runs_leave_the_same_bytes(with_bars: Callable[[str], Home]) -> None
 
 def test_a_run_that_is_killed_at_every_point_leaves_the_bytes_of_one_that_is_not(with_bars: Callable[[str], Home]) -> None:
     whole, killed = with_bars("whole"), with_bars("killed")
-    last = date(2007, 5, 14)
+    last = date(2007, 6, 8)
     # few places and no patience: workflows are asked to stop, flatten, stop, and start again
     options = replace(OPTIONS, monitor="weekly", screener=ScreenerTerms(top=3, passes_outside=1))
     done = finished(whole, options, last)
@@ -96,7 +96,7 @@ def test_a_run_that_is_killed_at_every_point_leaves_the_bytes_of_one_that_is_not
 @pytest.mark.usefixtures("unwatched")
 def test_a_run_goes_on_to_a_later_day_as_if_it_had_been_asked_for_at_once(with_bars: Callable[[str], Home]) -> None:
     pieces, once = with_bars("pieces"), with_bars("once")
-    finished(pieces, last=date(2007, 5, 10))
+    finished(pieces, last=date(2007, 6, 4))
     finished(pieces)
     finished(once)
     for prefix in ("instruments/", "control/"):
@@ -106,7 +106,7 @@ def test_a_run_goes_on_to_a_later_day_as_if_it_had_been_asked_for_at_once(with_b
 @pytest.mark.usefixtures("unwatched")
 def test_no_session_rests_on_a_later_bar(with_bars: Callable[[str], Home], monkeypatch: pytest.MonkeyPatch) -> None:
     plain, altered = with_bars("plain"), with_bars("altered")
-    until = end_of_day_ns(date(2007, 5, 10))
+    until = end_of_day_ns(date(2007, 6, 4))
     finished(plain)
     read = loop_module.read_market
 
@@ -166,16 +166,16 @@ def test_with_control_off_everything_is_granted_and_the_control_plane_has_no_str
 @pytest.mark.usefixtures("unwatched")
 def test_a_run_goes_on_with_its_own_options_alone(with_bars: Callable[[str], Home]) -> None:
     home = with_bars("home")
-    finished(home, last=date(2007, 4, 18))
+    finished(home, last=date(2007, 5, 16))
     with pytest.raises(WrongUse, match=r"begun with other options: cash was 100000000, and is 5"):
         PaperLoop(home, replace(OPTIONS, cash=5), FIRST, LAST)
-    with pytest.raises(WrongUse, match="began on 2007-04-16"):
-        PaperLoop(home, OPTIONS, date(2007, 4, 17), LAST)
+    with pytest.raises(WrongUse, match="began on 2007-05-14"):
+        PaperLoop(home, OPTIONS, date(2007, 5, 15), LAST)
 
 
 def test_a_day_that_has_not_ended_is_refused(with_bars: Callable[[str], Home]) -> None:
     home = with_bars("home")
-    home.pin_clock(date(2007, 5, 10))
+    home.pin_clock(date(2007, 6, 4))
     with pytest.raises(WrongUse, match="has not ended by the home's clock"):
         PaperLoop(home, OPTIONS, FIRST, LAST)
 
