@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from rich import box
+from rich.table import Table
 from rich.text import Text
 
 from portfolio_platform.cli.control_tables import amount, minute, show
@@ -12,6 +14,19 @@ from portfolio_platform.cli.options import out, plain
 View = Mapping[str, Any]
 PHASE_STYLES = {"position_open": "bold cyan", "flattening": "bold red", "thesis_armed": "yellow", "stopped": "dim"}
 NEWEST_ASKS = 8
+COLUMNS = (
+    ("symbol", 6, False),
+    ("phase", 11, False),
+    ("template", 12, False),
+    ("holds", 5, True),
+    ("mode", 9, False),
+    ("new risk", 8, True),
+    ("regime", 10, False),
+    ("trades", 6, True),
+    ("R", 6, True),
+    ("newest event", 10, False),
+)
+"""Columns of the list: name, least width (a word is not broken within it), and whether they hold numbers."""
 
 
 def workflows(portfolio: str, rows: Sequence[View]) -> None:
@@ -24,15 +39,21 @@ def workflows(portfolio: str, rows: Sequence[View]) -> None:
             row["quantity"],
             mode(row),
             amount(row["max_new_risk"]),
-            row["regime"].replace("_", " ") or "–",
+            row["regime"].replace("_vol_", " ") or "–",
             f"{row['trades']}",
             result(row["r"]),
             f"{minute(row['last_event']['at'])[:10]} {row['last_event']['type'].replace('_', ' ')}",
         )
         for row in rows
     ]
-    columns = ("symbol", "phase", "template", "holds", "mode", "new risk", "regime", "trades", "R", "newest event")
-    show(f"{portfolio}: {len(rows)} workflows", columns, shown, ("holds", "new risk", "trades", "R"))
+    table = Table(
+        title=f"{portfolio}: {len(rows)} workflows", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for name, width, right in COLUMNS:
+        table.add_column(name, overflow="fold", min_width=width, justify="right" if right else "left")
+    for row in shown:
+        table.add_row(*[cell if isinstance(cell, Text) else plain(cell) for cell in row])
+    out.print(table)
 
 
 def phase(name: str) -> Text:
@@ -68,8 +89,8 @@ def workflow(view: View) -> None:
     asks(view["asked_and_got"])
     totals = view["totals"]
     _line(
-        f"{totals['theses']} theses, {totals['activations']} activations, {totals['asked']} asked, {totals['clipped']} clipped, "
-        f"{totals['rejected']} rejected, {totals['blocked']} blocked, {totals['trades']} trades"
+        f"theses {totals['theses']}, activations {totals['activations']}, asked {totals['asked']}, clipped {totals['clipped']}, "
+        f"rejected {totals['rejected']}, blocked {totals['blocked']}, trades {totals['trades']}"
     )
     for one in view["notices"]:
         _line(plain(f"notice of {minute(one['at'])}: {one['text']}"))

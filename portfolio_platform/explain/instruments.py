@@ -296,7 +296,7 @@ def _conditions(stage: Any, state: InstrumentState, direction: str) -> list[Draf
             seen = value(one.feature, bars_of(state.windows, trigger.timeframe))
             holds = seen is not None and met(one, seen)
             text = condition_words(one, seen, known=True)
-            found.append(Draft(f"{side} {trigger.timeframe}", seen, text, "holds" if holds else "does not hold"))
+            found.append(Draft(f"{side} {trigger.timeframe}", seen, f"{text}: {'holds' if holds else 'does not hold'}"))
     return found
 
 

@@ -1,6 +1,7 @@
 """How a column is declared: one line that serves the Arrow schema, the CSV reader, the docs and the Dagster UI."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Table:
 
     def arrow_schema(self) -> "pa.Schema":
         """Return the Arrow schema that every write must match exactly."""
+        return self._schema
+
+    @cached_property
+    def _schema(self) -> "pa.Schema":
         import pyarrow as pa
 
         return pa.schema([pa.field(column.name, column.arrow_type()) for column in self.columns])

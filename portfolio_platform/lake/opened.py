@@ -111,14 +111,18 @@ class Opened:
 
         return pc.struct_field(self.files["partition"].combine_chunks(), partition)
 
+    def is_small(self) -> bool:
+        """Say whether the table's files are small enough, together, for its rows to be held."""
+        if self._is_small is None:
+            self._is_small = sum(self.files["size_bytes"].to_pylist()) <= SMALL_BYTES
+        return self._is_small
+
     def is_worth_holding(self, partition: str, first: str | None, last: str | None) -> bool:
         """Say whether a small table's rows should be held from now on: it has few files, or it is the second read of many.
 
         ``first`` and ``last`` are the folders that the read begins and ends with, None where it does not say.
         """
-        if self._is_small is None:
-            self._is_small = sum(self.files["size_bytes"].to_pylist()) <= SMALL_BYTES
-        if not self._is_small:
+        if not self.is_small():
             return False
         if len(self.files) <= FEW_FILES:
             return True

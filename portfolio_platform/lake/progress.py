@@ -61,10 +61,10 @@ def _at(stretches: Mapping[date, str], day: date) -> str:
 
 def read_progress(lake: Lake, name: str) -> Progress | None:
     """Return the newest build of a name, None where there is none."""
-    found = lake.read(PROGRESS, None, pc.field("name") == name).to_pylist()
-    if not found:
+    found = lake.read(PROGRESS, None, pc.field("name") == name)
+    if not len(found):
         return None
-    newest = max(found, key=lambda row: row["generation"])
+    (newest,) = found.slice(pc.index(found["generation"], pc.max(found["generation"])).as_py(), 1).to_pylist()
     return Progress(**newest | {"upstreams": json.loads(newest["upstreams"] or "{}")})
 
 
@@ -81,12 +81,12 @@ def changed_since(lake: Lake, name: str, generation: int) -> date | None:
 
 def write_progress(lake: Lake, progress: Progress) -> None:
     """Record a build; it is complete from here on."""
-    rows = lake.read(PROGRESS).to_pylist()
-    newest = max((row["generation"] for row in rows if row["name"] == progress.name), default=0)
-    kept = [row for row in rows if row["name"] != progress.name or row["generation"] > newest - KEPT_GENERATIONS]
-    upstreams = json.dumps(dict(progress.upstreams), sort_keys=True)
-    kept.append({**asdict(progress), "upstreams": upstreams, "generation": newest + 1})
-    lake.replace(PROGRESS, pa.Table.from_pylist(kept, schema=PROGRESS.arrow_schema()))
+    rows = lake.read(PROGRESS)
+    mine = pc.equal(rows["name"], progress.name)
+    newest = pc.max(rows["generation"].filter(mine)).as_py() or 0
+    kept = rows.filter(pc.or_(pc.invert(mine), pc.greater(rows["generation"], newest - KEPT_GENERATIONS)))
+    row = {**asdict(progress), "upstreams": json.dumps(dict(progress.upstreams), sort_keys=True), "generation": newest + 1}
+    lake.replace(PROGRESS, pa.concat_tables([kept, pa.Table.from_pylist([row], schema=rows.schema)]))
 
 
 def newest_decisions(lake: Lake) -> dict[str, int]:

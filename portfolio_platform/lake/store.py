@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -160,19 +162,20 @@ class Lake:
         opened = self._open(table)
         if opened is None:
             return _as_dictionaries(wanted.empty_table(), dictionaries)
-        condition = pc.scalar(True) if where is None else where
+        conditions = [] if where is None else [where]
         if table.partition and from_month is not None:
-            condition = condition & (pc.field(table.partition) >= from_month)
+            conditions.append(pc.field(table.partition) >= from_month)
         if table.partition and to_month is not None:
-            condition = condition & (pc.field(table.partition) <= to_month)
+            conditions.append(pc.field(table.partition) <= to_month)
+        condition = reduce(and_, conditions) if conditions else None
         held = opened.held(table)
         if held is None and self.is_local and opened.is_worth_holding(table.partition, from_month, to_month):
             MEMORY.hold(opened, self._dataset(table, opened, ()).to_table(columns=schema.names).cast(schema).combine_chunks())
             held = opened.held(table)
         if held is not None:
-            found = held.filter(condition).select(names)
-        else:
-            found = self._dataset(table, opened, dictionaries).to_table(columns=names, filter=condition)
+            found = _where(held, condition).select(names)
+            return _as_dictionaries(found, dictionaries) if dictionaries else found
+        found = self._dataset(table, opened, dictionaries).to_table(columns=names, filter=condition)
         return _as_dictionaries(found, dictionaries) if dictionaries else found.cast(wanted)
 
     def _dataset(self, table: Table, opened: Opened, dictionaries: Sequence[str]) -> Any:
@@ -212,7 +215,7 @@ class Lake:
         if table.partition:
             # the folder is named too, so that older months are not even looked at
             predicate = f"{table.partition} >= '{day.isoformat()[:7]}' AND {predicate}"
-        self._write(table, rows, mode="overwrite", predicate=predicate)
+        self._write(table, rows, mode="overwrite", predicate=predicate, first=day)
 
     def drop(self, table: Table) -> None:
         """Take a table away, with its history: only for what follows from other tables."""
@@ -274,7 +277,8 @@ class Lake:
         delta = self.open(table)
         return 0 if delta is None else len(delta.file_uris())
 
-    def _write(self, table: Table, rows: "pa.Table", *, mode: Any, predicate: str | None) -> None:
+    def _write(self, table: Table, rows: "pa.Table", *, mode: Any, predicate: str | None, first: date | None = None) -> None:
+        """Write rows in one commit; ``first`` is the day that ``predicate`` speaks of."""
         from deltalake import write_deltalake
 
         if not self._depth:
@@ -285,6 +289,7 @@ class Lake:
         if self.is_local:
             Path(self.url).mkdir(parents=True, exist_ok=True)
         opened, place = self._open(table), self.uri(table)
+        held = opened.held(table) if opened is not None and self.is_local else None
         self._forget(table)
         try:
             write_deltalake(
@@ -309,7 +314,13 @@ class Lake:
                 f"another version of this code wrote {table.name} (it differs in {names}); run `portfolio upgrade`"
             ) from error
         if opened is not None:
-            self._keep(place, opened.delta)
+            self._hold_written(self._keep(place, opened.delta), table, _after(held, rows, mode, first))
+
+    def _hold_written(self, opened: Opened, table: Table, rows: "pa.Table | None") -> None:
+        """Hold what a small table of a folder has after a write, where that is known: it need not be read back."""
+        if rows is not None and self.is_local and opened.is_small():
+            opened.held(table)  # from here on, it is held under this declaration
+            MEMORY.hold(opened, rows.cast(table.arrow_schema()).combine_chunks())
 
     def _filesystem(self, table: Table) -> Any:
         from pyarrow import fs
@@ -318,6 +329,28 @@ class Lake:
             return fs.SubTreeFileSystem(self.uri(table), fs.LocalFileSystem())
         filesystem, path = fs.FileSystem.from_uri(self.uri(table))
         return fs.SubTreeFileSystem(path, filesystem)
+
+
+def _after(held: "pa.Table | None", rows: "pa.Table", mode: str, first: date | None) -> "pa.Table | None":
+    """Return what a table has after a write, None where what it had before is not held."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if mode == "overwrite" and first is None:
+        return rows
+    if held is None:
+        return None
+    return pa.concat_tables([held if first is None else _where(held, pc.field("day") < first), rows.cast(held.schema)])
+
+
+def _where(rows: "pa.Table", condition: "pc.Expression | None") -> "pa.Table":
+    """Return the rows of a small table that a condition holds of; without threads, which cost more than such a table takes."""
+    if condition is None:
+        return rows
+    from pyarrow import acero
+
+    source = acero.Declaration("table_source", acero.TableSourceNodeOptions(rows))
+    return acero.Declaration("filter", acero.FilterNodeOptions(condition), [source]).to_table(use_threads=False)
 
 
 def _as_dictionaries(table: "pa.Table", names: Sequence[str]) -> "pa.Table":

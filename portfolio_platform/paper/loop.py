@@ -307,7 +307,7 @@ class PaperLoop:
 
     def _note(self, kept: Kept, why: str, seen: Seen) -> None:
         portfolio, day, closed = self._options.portfolio, to_date(self.kept.day), self.sessions[-1]
-        drift = 0 if seen.equity is None else closed.equity - seen.equity
+        drift = seen.drift(closed.equity, self.market.digits)
         if drift:
             text = f"equity of {day} is {closed.equity} in the loop and {seen.equity} in the ledger, in minor units"
             kept = kept._replace(findings=(*kept.findings, Finding(closed.at, "equity_drift", text)))

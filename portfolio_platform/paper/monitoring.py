@@ -10,6 +10,8 @@ from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow.compute as pc
+
 from portfolio_platform.clock import end_of_day
 from portfolio_platform.control.pipeline.carry import carry
 from portfolio_platform.control.pipeline.fills import read_money
@@ -18,6 +20,7 @@ from portfolio_platform.control.pipeline.sessions import read_sessions
 from portfolio_platform.control.plane import ControlPlane
 from portfolio_platform.days import end_of_day_ns, to_date, to_number
 from portfolio_platform.home import Home
+from portfolio_platform.lake.derived import PORTFOLIO_EQUITY
 from portfolio_platform.lake.facts import INSTRUMENTS
 from portfolio_platform.ledger import pipeline as ledger
 from portfolio_platform.monitor.lifecycle import publish_recommendations
@@ -32,6 +35,10 @@ from portfolio_platform.stage import Stage, build_stage
 
 LEFT_OUT = frozenset({"calibration", "day_inputs", "limits"})
 """Stages that nothing in the loop reads: they are built with everything else when the run is over."""
+
+
+ROUNDING = 0.51
+"""Half of a minor unit, and what doubles of such a size may be off."""
 
 
 @dataclass
@@ -51,10 +58,26 @@ class SessionClock:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the monitor says of a session: the ledger's equity in minor units, None without a session; buckets of what is held."""
+    """What the monitor says of a session.
+
+    Attributes:
+        equity: of the ledger, minor units; None where it has no session on the day.
+        buckets: of what is held.
+        value: the ledger's equity as it stands in the lake, unrounded, in the currency.
+    """
 
     equity: int | None
     buckets: tuple[tuple[str, str], ...]
+    value: float = 0.0
+
+    def drift(self, equity: int, digits: int) -> int:
+        """Return how far an equity in minor units is from the ledger's; 0 within the rounding of a minor unit.
+
+        A half of a minor unit is rounded by the loop as it is, and by the ledger as the nearest double of it is: no drift.
+        """
+        if self.equity is None or abs(equity - self.value * 10**digits) <= ROUNDING:
+            return 0
+        return equity - self.equity
 
 
 class Monitor:
@@ -145,4 +168,6 @@ class Monitor:
         found = read_sessions(now, {portfolio: day}, day, policies_in_time(now), read_money(now))[portfolio].stated
         if not found:
             return Seen(None, ())
-        return Seen(found[-1].facts.equity, found[-1].buckets)
+        where = (pc.field("portfolio") == portfolio) & (pc.field("day") == day)
+        value: float = now.lake.read(PORTFOLIO_EQUITY, ["equity"], where)["equity"][0].as_py()
+        return Seen(found[-1].facts.equity, found[-1].buckets, value)

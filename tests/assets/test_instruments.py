@@ -1,7 +1,7 @@
 """The group of instruments through a real ephemeral instance: one run advances every workflow, and what it brought reaches the ledger."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -22,7 +22,7 @@ from tests.unit.paper.ran import bars_made, paper_copy, paper_made
 
 __all__ = ["bars_made", "paper_copy", "paper_made"]
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-LATER = date(2007, 5, 23)
+LATER = LAST + timedelta(days=5)
 
 
 @pytest.fixture

@@ -12,18 +12,17 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from portfolio_platform.explain.instruments import why_instrument
 from portfolio_platform.home import Home
 from portfolio_platform.instruments.store import InstrumentLog, symbols_of
 from portfolio_platform.sources.pipeline import import_paths
 from tests.conftest import LAST_DAY, SAMPLE
-from tests.e2e.control_plane import ROOT, Walk, smooth
+from tests.e2e.control_plane import ROOT, Walk
 from tests.unit.paper.conftest import _bars_alone
 from tests.unit.paper.ran import run_month
 
 PAGE = ROOT / "docs" / "instruments.md"
 FROM, TO = date(2007, 1, 3), date(2010, 12, 31)
-KINDS = ("made", "measured")
-SHOWN_RECOMMENDATIONS = 1
 
 
 def told(walk: Walk) -> str:
@@ -66,9 +65,9 @@ def _entered(home: Home) -> tuple[str, int]:
 def _waiting(home: Home) -> str:
     """Return a symbol that armed nothing at its newest boundary because its conditions did not hold."""
     with home.book.reading() as connection:
-        placed = InstrumentLog(home.book).load(connection, "paper", symbols_of(connection, "paper"))
-    idle = sorted(symbol for symbol, one in placed.items() if one.state.phase == "idle" and one.state.declined)
-    return idle[0] if idle else sorted(placed)[0]
+        symbols = symbols_of(connection, "paper")
+    trees = {symbol: why_instrument(home, "paper", symbol, none=True) for symbol in symbols}
+    return next(symbol for symbol, tree in trees.items() if "does not hold" in tree.words)
 
 
 def of_years(folder: Path) -> dict[str, str]:
@@ -136,8 +135,6 @@ def main(arguments: list[str]) -> None:
             found = of_years(Path(place) / "years")
             PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), found, "measured"), encoding="utf-8")
 
-
-__all__ = ["KINDS", "main", "of_month", "of_years", "smooth", "written"]
 
 if __name__ == "__main__":
     main(sys.argv[1:])

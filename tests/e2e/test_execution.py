@@ -136,7 +136,7 @@ ASKED = "## ACTION PLAN\n\n- Reduce Materials to 10%\n- Add Technology to 10%\n"
 
 
 def test_a_plan_of_the_ledger_sells_what_a_strategy_holds_and_is_verified_on_the_ledger_itself(home: Home, tmp_path: Path) -> None:
-    from portfolio_platform.build import build_all
+    from portfolio_platform.ledger.pipeline import build
     from portfolio_platform.sources.pipeline import import_paths
 
     for file, content in LEDGER.items():
@@ -145,7 +145,7 @@ def test_a_plan_of_the_ledger_sells_what_a_strategy_holds_and_is_verified_on_the
     desk = Home(home.root)
     desk.pin_clock(date(2026, 1, 5))
     import_paths(desk, [tmp_path / file for file in LEDGER])
-    build_all(desk)
+    build(desk)
     (tmp_path / "asked.md").write_text(ASKED)
     at = "2026-01-06T00:10:00Z"
     made = run(desk, "plan", "--portfolio", "own", "--document", tmp_path / "asked.md", "--json", group="orchestrate", now=at)

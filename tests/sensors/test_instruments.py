@@ -16,11 +16,14 @@ from portfolio_platform.instruments import model
 from portfolio_platform.instruments.store import InstrumentLog
 from portfolio_platform.paper.resuming import behind, of_partition, partition_key, partition_keys
 from resources.platform import Platform
-from sensors.instruments import FIRST, JOB, LAST, Changes, changes, instrument_closes, is_used, run_for
+from sensors.instruments import FIRST as BEGIN
+from sensors.instruments import JOB, Changes, changes, instrument_closes, is_used, run_for
+from sensors.instruments import LAST as END
+from tests.unit.paper.conftest import LAST
 from tests.unit.paper.ran import bars_made, paper_copy, paper_home, paper_made
 
 __all__ = ["bars_made", "paper_copy", "paper_home", "paper_made"]
-NOON = datetime(2007, 5, 22, 12, tzinfo=UTC)
+NOON = datetime(LAST.year, LAST.month, LAST.day, 12, tzinfo=UTC) + timedelta(days=4)
 
 
 @pytest.fixture
@@ -56,8 +59,8 @@ def test_new_closes_ask_for_one_run_of_all_partitions_and_not_twice(paper_copy: 
     keys = instance.get_dynamic_partitions("instruments")
     assert len(keys) >= 3 and all(key.startswith("paper|") for key in keys)
     (request,) = result.run_requests or []
-    assert (request.tags[FIRST], request.tags[LAST]) == (keys[0], keys[-1])
-    assert "bars up to 2007-05-21" in request.tags["because"]
+    assert (request.tags[BEGIN], request.tags[END]) == (keys[0], keys[-1])
+    assert f"bars up to {LAST + timedelta(days=3)}" in request.tags["because"]
     again = tick(paper_copy, instance, NOON + timedelta(minutes=30), result.cursor)
     assert isinstance(again, dg.SensorResult) and not again.run_requests
     late = tick(paper_copy, instance, NOON + timedelta(minutes=70), result.cursor)
@@ -79,7 +82,7 @@ def test_no_partition_is_retired_and_no_run_asked_for_while_a_run_may_use_them(p
     obey(instance, free)
     assert "paper|GONE" not in instance.get_dynamic_partitions("instruments")
     (request,) = free.run_requests or []
-    assert request.tags[FIRST] != "paper|GONE"
+    assert request.tags[BEGIN] != "paper|GONE"
 
 
 def _waiting(instance: dg.DagsterInstance) -> dg.DagsterRun:
@@ -103,7 +106,7 @@ def test_a_workflow_that_stopped_loses_its_partition_and_one_that_starts_again_g
     running = [key for key, runs in partition_keys(paper_copy).items() if runs]
     idle = next(key for key in running if not _holds(paper_copy, key))
     portfolio, symbol = of_partition(idle)
-    now = datetime(2007, 5, 19, tzinfo=UTC)
+    now = NOON
     log.advance(portfolio, {symbol: [model.StopRequested(nanoseconds(now), "s1", "ada", "enough")]}, at=now)
     assert changes(running, partition_keys(paper_copy), is_used=False) == Changes((), (idle,))
     assert changes(running, partition_keys(paper_copy), is_used=True) == Changes((), ())
@@ -135,11 +138,11 @@ def test_in_a_home_whose_clock_stands_still_nothing_is_started(paper_home: Home,
 
 
 def test_a_portfolio_that_has_seen_every_close_is_not_behind(paper_home: Home) -> None:
-    then = Home(paper_home.root, as_of=datetime(2007, 5, 19, 12, tzinfo=UTC))
-    assert behind(then) == []  # the 19th is not over
-    later = Home(paper_home.root, as_of=datetime(2007, 5, 21, 1, tzinfo=UTC))
+    then = Home(paper_home.root, as_of=NOON - timedelta(days=3))
+    assert behind(then) == []  # the day after the last session is not over
+    later = Home(paper_home.root, as_of=NOON - timedelta(days=2))
     (one,) = behind(later)
-    assert (one.seen, one.newest) == ("2007-05-18", "2007-05-20")
+    assert (one.seen, one.newest) == (LAST.isoformat(), (LAST + timedelta(days=1)).isoformat())
     assert run_for(then, "rubbish", ["paper|AAPL"])[0] is None
     assert date.fromisoformat(one.newest) > date.fromisoformat(one.seen)
 

@@ -23,6 +23,7 @@ from portfolio_platform.instruments.model import (
     InstrumentCommand,
     InstrumentConfig,
     InstrumentEvent,
+    OperatorCommand,
     OrderEnded,
     PlaceOrder,
     Plan,
@@ -31,6 +32,7 @@ from portfolio_platform.instruments.model import (
     RequestAllocation,
     RequestPlan,
     Started,
+    StopRequested,
     Trigger,
 )
 from portfolio_platform.instruments.state import InstrumentState, WorkflowTerms
@@ -269,3 +271,43 @@ def walk(seed: int, length: int, first: float = 100.0, move: float = 0.02) -> li
         high, low = max(opening, close) * (1 + drawn.random() * move / 2), min(opening, close) * (1 - drawn.random() * move / 2)
         bars.append(bar(number, close, low, high, opening))
     return bars
+
+
+FLATTEN = {"force_flatten_only": True}
+
+
+def armed(**named) -> World:
+    """A thesis armed at the close of 101."""
+    world = World(**named)
+    world.days(100, 101)
+    assert world.state.phase == "thesis_armed"
+    return world
+
+
+def ordered(**named) -> World:
+    """An entry placed at the close of 102: stop 101, target 104."""
+    world = armed(**named)
+    world.day(102)
+    assert world.state.phase == "thesis_armed" and len(world.orders) == 1
+    return world
+
+
+def holding(**named) -> World:
+    """A position opened at 103."""
+    world = ordered(**named)
+    world.day(103)
+    assert world.state.phase == "position_open" and world.held > 0
+    return world
+
+
+def tell_envelope(world: World, **changed) -> None:
+    known = world.state.envelope
+    world.tell(EnvelopeIssued(world.now, envelope(known.version + 1 if known else 1, world.now, **changed)))
+
+
+def operator(world: World, command: str, until: int = 0, name: str = "o-1") -> None:
+    world.tell(OperatorCommand(world.now, name, command, "alice", "because", until))  # type: ignore[arg-type]
+
+
+def stop(world: World) -> None:
+    world.tell(StopRequested(world.now, "s-1", "screener", "out of the list"))

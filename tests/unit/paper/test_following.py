@@ -10,6 +10,7 @@ from portfolio_platform.days import NANOSECONDS_PER_DAY
 from portfolio_platform.diagnostics import drawdown as d4
 from portfolio_platform.ledger.equity import History, unit_values
 from portfolio_platform.paper.model import Counts, Finding, Kept, SessionClosed
+from portfolio_platform.paper.monitoring import Seen
 from portfolio_platform.paper.regime import Breaches, Drawdown
 from portfolio_platform.paper.validation import clean_days, reconciled
 from portfolio_platform.policy.load import default_policy
@@ -63,3 +64,9 @@ def test_positions_that_differ_between_broker_account_and_workflow_are_findings(
     broker = kept.broker._replace(positions=kept.broker.positions.set(("p", "instruments", "X"), 3))
     (found,) = reconciled(kept._replace(broker=broker), [], "instruments", 7)
     assert (found.what, found.text) == ("positions_differ", "X: the account holds 0, the broker 3, the workflow 0")
+
+
+def test_a_cent_that_is_rounding_is_no_drift_and_a_cent_that_is_not_is_one() -> None:
+    assert Seen(101_200_065, (), 1_012_000.654_999_9).drift(101_200_066, 2) == 0
+    assert Seen(101_200_065, (), 1_012_000.65).drift(101_200_066, 2) == 1
+    assert Seen(None, ()).drift(5, 2) == 0
