@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterable
 from decimal import Decimal
 
+from portfolio_platform.broker.model import Bar, Filled
 from portfolio_platform.control.money import QUANTITY_PLACES, major, quantity_units
 from portfolio_platform.days import format_timestamp
 from portfolio_platform.lake.facts import FILLS
-from portfolio_platform.broker.model import Bar, Filled
 
 COLUMNS: tuple[str, ...] = tuple(column.name for column in FILLS.columns)
 """The columns of a row, those of the file of fills, in their order."""

@@ -16,14 +16,14 @@ PHASE_STYLES = {"position_open": "bold cyan", "flattening": "bold red", "thesis_
 NEWEST_ASKS = 8
 COLUMNS = (
     ("symbol", 6, False),
-    ("phase", 11, False),
-    ("template", 12, False),
+    ("phase", 8, False),
+    ("template", 11, False),
     ("holds", 5, True),
     ("mode", 9, False),
     ("new risk", 8, True),
-    ("regime", 10, False),
+    ("regime", 9, False),
     ("trades", 6, True),
-    ("R", 6, True),
+    ("R", 5, True),
     ("newest event", 10, False),
 )
 """Columns of the list: name, least width (a word is not broken within it), and whether they hold numbers."""
@@ -46,9 +46,9 @@ def workflows(portfolio: str, rows: Sequence[View]) -> None:
         )
         for row in rows
     ]
-    table = Table(
-        title=f"{portfolio}: {len(rows)} workflows", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    title = f"{portfolio}: {len(rows)} workflows"
+    looks: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0)}
+    table = Table(title=title, pad_edge=False, **looks)
     for name, width, right in COLUMNS:
         table.add_column(name, overflow="fold", min_width=width, justify="right" if right else "left")
     for row in shown:

@@ -106,6 +106,9 @@ def run_(
         out.print(_figures(done))
         for finding in done.findings[:LINES]:
             out.print(plain(f"finding {finding.what}: {finding.text}"), soft_wrap=True)
+        from portfolio_platform.paper.shown import write_page
+
+        out.print(f"page: {plain(write_page(opened_home, portfolio, done.figures))}", soft_wrap=True, highlight=False)
         _goodbye(done, build)
 
 

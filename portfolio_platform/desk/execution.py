@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from portfolio_platform.book.engine import take_log_lock
+from portfolio_platform.canonical import content_hash
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.desk import log
 from portfolio_platform.desk.execution_events import (
@@ -91,7 +92,8 @@ def report(home: Home, execution_id: str, given: Given) -> Reported:
         plan = log.plans_of(connection, portfolio)[execution_id]
         refused = _refusal(plan, given, now) or _on_paper(connection, portfolio, plan, given, now)
         if refused is not None:
-            keep(connection, portfolio, refused, f"refused/{refused.at}/{refused.code}", at=now)
+            said = content_hash(f"{refused.by}|{refused.reason}".encode())[:16]
+            keep(connection, portfolio, refused, f"refused/{refused.at}/{refused.code}/{said}", at=now)
         else:
             state = state_from(connection, portfolio, plan)
             taken, made = _made(state, given, now, holders_of(home, state.papers))

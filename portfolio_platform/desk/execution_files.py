@@ -18,7 +18,7 @@ from portfolio_platform.book.events import chain_head
 from portfolio_platform.control.money import major
 from portfolio_platform.days import format_timestamp, nanoseconds
 from portfolio_platform.desk.execution_events import ExecutionState, reports_after, state_of
-from portfolio_platform.home import Home
+from portfolio_platform.home import Home, write_atomically
 from portfolio_platform.lake.facts import FILLS, IMPORTS
 from portfolio_platform.orchestrator.booking import STRATEGY
 from portfolio_platform.orchestrator.executed import ReportedFill
@@ -142,13 +142,21 @@ def folder_of(home: Home, execution_id: str) -> Path:
 
 def write_files(home: Home, state: ExecutionState) -> Path:
     """Write what the log has of an execution into its folder: the revisions of the portfolio document, and the rows set aside."""
-    from portfolio_platform.home import write_atomically
-
     folder = folder_of(home, state.execution_id)
     folder.mkdir(parents=True, exist_ok=True)
     for one in state.documents:
-        write_atomically(folder / f"portfolio_document.r{one.revision}.md", one.document)
+        write_if_other(folder / f"portfolio_document.r{one.revision}.md", one.document)
     bad = [row for report in state.reports for row in report.set_aside]
     if bad:
-        write_atomically(folder / "set_aside.csv", set_aside_csv(bad))
+        write_if_other(folder / "set_aside.csv", set_aside_csv(bad))
     return folder
+
+
+def write_if_other(path: Path, text: str) -> None:
+    """Write a file where it does not hold this text yet; a reader sees the old or the new, never a part."""
+    try:
+        if not path.is_symlink() and path.read_bytes() == text.encode():
+            return
+    except OSError:
+        pass  # it is not there yet, or cannot be read: then it is written
+    write_atomically(path, text)

@@ -5,9 +5,9 @@ from portfolio_platform.desk.after_execution import verification_now
 from portfolio_platform.desk.due import due_items
 from portfolio_platform.desk.escalations import cases_of
 from portfolio_platform.desk.execution_events import ExecutionState, instant
-from portfolio_platform.desk.execution_files import folder_of
+from portfolio_platform.desk.execution_files import folder_of, write_if_other
 from portfolio_platform.desk.exits import newest_prices
-from portfolio_platform.home import Home, write_atomically
+from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.execution_flags import ExecutionFlag, flags_of
 from portfolio_platform.orchestrator.execution_report import (
     DueRow,
@@ -96,4 +96,4 @@ def write_pages(home: Home, state: ExecutionState) -> None:
     folder = folder_of(home, state.execution_id)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in execution_files(execution_report(home, state)).items():
-        write_atomically(folder / name, content.decode("utf-8"))
+        write_if_other(folder / name, content.decode("utf-8"))

@@ -9,6 +9,7 @@ from portfolio_platform.desk.escalations import expire_escalations, portfolios_i
 from portfolio_platform.desk.execution import executions, follow
 from portfolio_platform.desk.execution_files import bring_fills
 from portfolio_platform.desk.exits import watch_exits
+from portfolio_platform.desk.paper_execution import bring_paper_fills
 from portfolio_platform.home import Home
 
 
@@ -38,7 +39,7 @@ class Watched:
 
 def watch(home: Home) -> Watched:
     """Look after every execution: fills, flags by the clock, escalations and their ends, exits, due items. Raises `StoreProblem`."""
-    brought = bring_fills(home)
+    brought = bring_fills(home).fills + bring_paper_fills(home)
     now = nanoseconds(home.clock.now())
     under_way = [plan for _, plan in executions(home) if plan.in_force(now)]
     for plan in under_way:
@@ -47,7 +48,7 @@ def watch(home: Home) -> Watched:
     notices.tell_escalations(home)
     touched = watch_exits(home)
     due = alert_due(home)
-    return Watched(len(under_way), brought.fills, len(expired), len(touched), len(due))
+    return Watched(len(under_way), brought, len(expired), len(touched), len(due))
 
 
 def anything_to_watch(home: Home) -> bool:

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from immutables import Map
 
-from portfolio_platform.errors import WrongUse
 from portfolio_platform.codec import decode, encode
+from portfolio_platform.errors import WrongUse
 
 MINUTE = 60_000_000_000
 

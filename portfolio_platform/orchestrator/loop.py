@@ -7,8 +7,8 @@ what a decision changes in `loop_decisions`. Pure: no broker, no store, no clock
 from collections import deque
 from collections.abc import Iterable
 
-from portfolio_platform.errors import WrongUse
 from portfolio_platform.broker.interface import Broker
+from portfolio_platform.errors import WrongUse
 from portfolio_platform.orchestrator.loop_checks import LoopTerms, share_of
 from portfolio_platform.orchestrator.loop_decisions import decided, overdue
 from portfolio_platform.orchestrator.loop_flow import Flow

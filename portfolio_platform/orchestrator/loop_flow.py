@@ -1,7 +1,7 @@
 """One event at work in the loop: the state as it becomes, the commands, and the steps that end in either."""
 
-from portfolio_platform.orchestrator import loop_checks as checks
 from portfolio_platform.broker.model import Order
+from portfolio_platform.orchestrator import loop_checks as checks
 from portfolio_platform.orchestrator.escalation import Answered, Trigger, Violation, escalated
 from portfolio_platform.orchestrator.loop_checks import LoopTerms
 from portfolio_platform.orchestrator.loop_model import (

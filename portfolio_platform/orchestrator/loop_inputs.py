@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
+from portfolio_platform.broker.model import UNIT, Labels
 from portfolio_platform.control.model import MILLION
 from portfolio_platform.control.money import major, quantity_units
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.errors import DataProblem
-from portfolio_platform.broker.model import UNIT, Labels
 from portfolio_platform.orchestrator.loop_model import LoopTrade, Started
 from portfolio_platform.orchestrator.model import ApprovedQueue, ApprovedTrade, Snapshot
 from portfolio_platform.orchestrator.profile import Profile

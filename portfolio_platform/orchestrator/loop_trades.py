@@ -1,7 +1,7 @@
 """What the broker says of a trade, and what follows: booking, step 3C's buffer, step 3E's stops and targets, step 4's quality."""
 
-from portfolio_platform.orchestrator import loop_checks as checks
 from portfolio_platform.broker.model import OPEN_STATES, Changed, Event, Failed, Filled, Ignored, Order, Replaced
+from portfolio_platform.orchestrator import loop_checks as checks
 from portfolio_platform.orchestrator.escalation import Trigger, Violation
 from portfolio_platform.orchestrator.loop_flow import Flow
 from portfolio_platform.orchestrator.loop_model import Booked, CancelOrder, LogEntry, PlaceOrder, Progress

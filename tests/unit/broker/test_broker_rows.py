@@ -3,11 +3,11 @@
 from datetime import date
 from decimal import Decimal
 
-from portfolio_platform.home import Home
-from portfolio_platform.lake.facts import FILLS
 from portfolio_platform.broker.model import UNIT, Filled, Labels
 from portfolio_platform.broker.rows import COLUMNS, bar_of, fill_row, fills_csv
 from portfolio_platform.broker.terms import BrokerTerms
+from portfolio_platform.home import Home
+from portfolio_platform.lake.facts import FILLS
 from portfolio_platform.sources.pipeline import import_paths
 from tests.unit.broker.broker_examples import MINUTE, START, bar, order, played, px
 

@@ -70,6 +70,10 @@ def test_a_plan_that_nobody_approved_is_refused_and_the_refusal_is_in_the_log(ho
     desk = with_samples(home)
     made = prepare(desk, SAMPLE)
     said = refused(at(desk, 10), made)
+    for other in ("carol", "carol"):
+        with pytest.raises(WrongUse, match="never approved"):
+            report(at(desk, 10), made.execution_id, Given(other))
+    assert events(desk).count("execution_refused") == 2
     assert said.startswith("not_approved: plan") and "portfolio orchestrate approve" in said
 
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from portfolio_platform.days import nanoseconds, to_number
-from portfolio_platform.ledger.calendars import sessions
 from portfolio_platform.broker.interface import PaperBroker
 from portfolio_platform.broker.model import UNIT, Bar
 from portfolio_platform.broker.state import Account, opened
 from portfolio_platform.broker.terms import BrokerTerms
+from portfolio_platform.days import nanoseconds, to_number
+from portfolio_platform.ledger.calendars import sessions
 from portfolio_platform.orchestrator.escalation import Answered
 from portfolio_platform.orchestrator.loop import drive
 from portfolio_platform.orchestrator.loop_checks import LoopTerms

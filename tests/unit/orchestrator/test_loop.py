@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from portfolio_platform.errors import WrongUse
 from portfolio_platform.broker.model import Filled, Ignored
 from portfolio_platform.broker.terms import BrokerTerms, Injection
+from portfolio_platform.errors import WrongUse
 from portfolio_platform.orchestrator.escalation import Answered, Change
 from portfolio_platform.orchestrator.loop import replay, step
 from portfolio_platform.orchestrator.loop_checks import LoopTerms, buffer_state

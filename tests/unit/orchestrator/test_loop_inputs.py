@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from portfolio_platform.broker.model import UNIT
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.errors import DataProblem
-from portfolio_platform.broker.model import UNIT
 from portfolio_platform.orchestrator.loop_inputs import figures_of, started
 from portfolio_platform.orchestrator.model import Account, ApprovedQueue, ApprovedTrade, Holding, Instrument, Snapshot, TaxLot
 from portfolio_platform.orchestrator.profile import shipped_profile

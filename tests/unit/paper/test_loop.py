@@ -16,7 +16,7 @@ from portfolio_platform.instruments.store import get_instrument_state, stream_of
 from portfolio_platform.paper import loop as loop_module
 from portfolio_platform.paper.loop import PaperLoop
 from portfolio_platform.paper.market import Market
-from portfolio_platform.paper.model import PaperOptions
+from portfolio_platform.paper.model import Control, PaperOptions
 from portfolio_platform.paper.record import read_record
 from tests.unit.paper.conftest import FIRST, LAST, OPTIONS, UNIVERSE
 from tests.unit.paper.reading import contents, left
@@ -75,7 +75,7 @@ def test_a_run_that_is_killed_at_every_point_leaves_the_bytes_of_one_that_is_not
     whole, killed = with_bars("whole"), with_bars("killed")
     last = date(2007, 6, 8)
     # few places and no patience: workflows are asked to stop, flatten, stop, and start again
-    options = replace(OPTIONS, monitor="weekly", screener=ScreenerTerms(top=3, passes_outside=1))
+    options = replace(OPTIONS, monitor="monthly", screener=ScreenerTerms(top=3, passes_outside=1))
     done = finished(whole, options, last)
     assert done.kept.counts.stopped >= 1
     assert done.kept.findings == ()
@@ -94,13 +94,16 @@ def test_a_run_that_is_killed_at_every_point_leaves_the_bytes_of_one_that_is_not
 
 
 @pytest.mark.usefixtures("unwatched")
-def test_a_run_goes_on_to_a_later_day_as_if_it_had_been_asked_for_at_once(with_bars: Callable[[str], Home]) -> None:
+@pytest.mark.parametrize("control", ["on", "off"])
+def test_a_run_goes_on_to_a_later_day_as_if_it_had_been_asked_for_at_once(control: Control, with_bars: Callable[[str], Home]) -> None:
     pieces, once = with_bars("pieces"), with_bars("once")
-    finished(pieces, last=date(2007, 6, 4))
-    finished(pieces)
-    finished(once)
+    options = replace(OPTIONS, control=control)
+    finished(pieces, options, last=date(2007, 6, 4))
+    finished(pieces, options)
+    finished(once, options)
     for prefix in ("instruments/", "control/"):
         assert contents(pieces, prefix) == contents(once, prefix)
+    assert contents(once, "instruments/")
 
 
 @pytest.mark.usefixtures("unwatched")
