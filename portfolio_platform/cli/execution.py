@@ -75,16 +75,7 @@ def report(
             "trade_id": trade, "fill": fill, "ticker": ticker, "side": side, "account": account, "quantity": quantity, "price": price,
             "fee": fee, "stop_price": stop, "profit_targets": targets, "note": note, "at": _text(at or base.clock.now()),
         }  # fmt: skip
-        chosen = [name for name, said in (("--csv", csv), ("--interactive", interactive), ("--quantity", quantity)) if said]
-        if len(chosen) > 1:
-            raise WrongUse(f"{' and '.join(chosen)} are given; report in one way at a time")
-        if not chosen and not (placed or give_up or withdraw):
-            raise WrongUse(
-                "say what was done: --csv FILE (`--template` writes one), --interactive, or --trade T --quantity N --price P; "
-                "--placed, --give-up REASON or --withdraw FILL_ID for what is no fill"
-            )
-        if (placed or give_up) and not trade:
-            raise WrongUse("say of which trade: --trade T")
+        _one_way(csv, interactive, quantity, trade, bool(placed or give_up), bool(withdraw))
         form = _asked(base, execution_id) if interactive else None
         given = Given(
             by=by or (form.by if form is not None else ""),
@@ -182,6 +173,20 @@ def watch(json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> No
             print_json(asdict(done))
             return
         out.print(plain(done.sentence), soft_wrap=True, highlight=False)
+
+
+def _one_way(csv: Path | None, interactive: bool, quantity: str, trade: str, said_of_trade: bool, withdraws: bool) -> None:
+    """Refuse a report that says nothing, or the same in several ways. Raises `WrongUse`."""
+    chosen = [name for name, said in (("--csv", csv), ("--interactive", interactive), ("--quantity", quantity)) if said]
+    if len(chosen) > 1:
+        raise WrongUse(f"{' and '.join(chosen)} are given; report in one way at a time")
+    if not chosen and not said_of_trade and not withdraws:
+        raise WrongUse(
+            "say what was done: --csv FILE (`--template` writes one), --interactive, or --trade T --quantity N --price P; "
+            "--placed, --give-up REASON or --withdraw FILL_ID for what is no fill"
+        )
+    if said_of_trade and not trade:
+        raise WrongUse("say of which trade: --trade T")
 
 
 def _named(home: "Home", execution_id: str) -> str:

@@ -118,6 +118,10 @@ class Day:
         self._drain(at)
         self.tell(at)
 
+    def undone(self, symbol: str, commands: Iterable[Any]) -> None:
+        """Have commands done that follow from events which somebody else wrote: a person who ended a workflow."""
+        self._waiting += [(symbol, command) for command in commands]
+
     def begin(self, at: int) -> None:
         """Tell the envelopes that somebody issued since the last session."""
         for symbol in self.running:

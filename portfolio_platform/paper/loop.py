@@ -120,6 +120,7 @@ class PaperLoop:
         self.sessions: list[SessionClosed] = []
         self._version, self._finished = 0, self._record.finished
         self._placed: dict[str, Placed] = {}
+        self._undone: dict[str, tuple[Any, ...]] = {}
         self.kept = self._initial()
         self._authority = self._make_authority()
         self._monitor = Monitor(home, self.market, options, self._first)
@@ -180,6 +181,8 @@ class PaperLoop:
             self._version, self.kept = self._record.version, found[1]
             log = InstrumentLog(self._home.book, self._machine, every=self._options.every)
             self._placed = log.load(connection, portfolio, symbols_of(connection, portfolio))
+            foreign = [symbol for symbol, one in self._placed.items() if one.carried < one.version]
+            self._undone = {symbol: log.unfinished(connection, portfolio, symbol) for symbol in foreign}
         for session in self._record.sessions:
             self._follow(session, again=True)
         if isinstance(self._authority, OpenAuthority):
@@ -206,6 +209,8 @@ class PaperLoop:
             self._authority.caught_up(connection)
             batch = InstrumentBatch(self._machine, portfolio, self._placed)
             day = Day(self._with_provider(), self.kept, batch, self._authority)
+            for symbol, commands in self._undone.items():
+                day.undone(symbol, commands)
             events = [] if self._version else [new_event(portfolio, self._open(), "opened")]
             flow = self._options.cash if not self._version else 0
             day.begin(end - NANOSECONDS_PER_DAY + 2)
@@ -222,6 +227,7 @@ class PaperLoop:
             self._reached(f"session {closed.day} before commit")
         self._authority.pending.clear()
         self._placed, self._version = batch.placed, stored[-1].version
+        self._undone.clear()
         self._reached(f"session {closed.day} after commit")
         self._show(self._moment(number, closed))
 

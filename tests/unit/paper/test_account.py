@@ -7,19 +7,19 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from immutables import Map
 
-from portfolio_platform.broker.model import UNIT, Filled, Labels
+from portfolio_platform.broker.model import UNIT, Filled, Labels, Side
 from portfolio_platform.control.events import Stated
 from portfolio_platform.paper.account import EXACT, as_control_fill, exact_of, minor_of, traded, worth
 from portfolio_platform.paper.model import Held
 
 
-def fill(side: str, quantity: int, price: int, *, fee: int = 0, stop: int = 0, multiplier: int = UNIT) -> Filled:
+def fill(side: Side, quantity: int, price: int, *, fee: int = 0, stop: int = 0, multiplier: int = UNIT) -> Filled:
     labels = Labels(
         portfolio="p", strategy="instruments", intent_id="i", template="t", playbook="b", stop_price=stop, multiplier=multiplier
     )
     return Filled(
         5, "e", "o", "p", "X", side, quantity, price, price, fee, 0, "accepted", "filled", 0, "open", False, 1, labels
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
 def test_a_trade_worked_out_by_hand() -> None:
@@ -59,9 +59,9 @@ def test_the_control_plane_is_told_the_loss_at_the_stop() -> None:
 
 @examples(max_examples=40)
 @given(
-    st.lists(st.tuples(st.sampled_from(["buy", "sell"]), st.integers(1, 10**21), st.integers(1, 10**21), st.integers(0, 500)), max_size=12)
+    st.lists(st.tuples(st.sampled_from(("buy", "sell")), st.integers(1, 10**21), st.integers(1, 10**21), st.integers(0, 500)), max_size=12)
 )
-def test_cash_is_the_exact_sum_of_what_was_traded(trades: list[tuple[str, int, int, int]]) -> None:
+def test_cash_is_the_exact_sum_of_what_was_traded(trades: list[tuple[Side, int, int, int]]) -> None:
     cash, held = 0, Map[str, Held]()
     total, quantity = Fraction(0), 0
     for side, size, price, fee in trades:

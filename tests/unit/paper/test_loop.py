@@ -13,9 +13,8 @@ from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.instruments.screener import ScreenerTerms
 from portfolio_platform.instruments.store import get_instrument_state, stream_of, verify_snapshots
-from portfolio_platform.paper import loop as loop_module
 from portfolio_platform.paper.loop import PaperLoop
-from portfolio_platform.paper.market import Market
+from portfolio_platform.paper.market import Market, read_market
 from portfolio_platform.paper.model import Control, PaperOptions
 from portfolio_platform.paper.record import read_record
 from tests.unit.paper.conftest import FIRST, LAST, OPTIONS, UNIVERSE
@@ -111,7 +110,7 @@ def test_no_session_rests_on_a_later_bar(with_bars: Callable[[str], Home], monke
     plain, altered = with_bars("plain"), with_bars("altered")
     until = end_of_day_ns(date(2007, 6, 4))
     finished(plain)
-    read = loop_module.read_market
+    read = read_market
 
     def doubled(*arguments: object) -> Market:
         market = read(*arguments)  # type: ignore[arg-type]
@@ -124,7 +123,7 @@ def test_no_session_rests_on_a_later_bar(with_bars: Callable[[str], Home], monke
         }
         return Market(market.listed, bars, market.currency, market.digits)
 
-    monkeypatch.setattr(loop_module, "read_market", doubled)
+    monkeypatch.setattr("portfolio_platform.paper.loop.read_market", doubled)
     finished(altered)
     for prefix in ("instruments/", "control/", "paper/"):
         before = contents(plain, prefix, until)

@@ -1,0 +1,41 @@
+"""A paper portfolio where new bars arrive goes on by itself, and what a person asked for meanwhile is done."""
+
+from datetime import timedelta
+
+import pytest
+
+from portfolio_platform.broker.model import Bar
+from portfolio_platform.cli.instruments import stop_workflow
+from portfolio_platform.home import Home
+from portfolio_platform.instruments.store import InstrumentLog, symbols_of
+from portfolio_platform.paper.market import read_market
+from portfolio_platform.paper.record import read_record
+from portfolio_platform.paper.resuming import advance, behind
+from tests.unit.paper.conftest import LAST, unwatched
+from tests.unit.paper.ran import bars_made, paper_copy, paper_made
+
+__all__ = ["bars_made", "paper_copy", "paper_made", "unwatched"]
+
+
+def _bars(home: Home, symbol: str) -> tuple[Bar, ...]:
+    return read_market(home, (symbol,), {}, "USD").bars[symbol]
+
+
+@pytest.mark.usefixtures("unwatched")
+def test_what_a_person_ended_meanwhile_is_flattened_by_the_next_sessions_and_stops(paper_copy: Home) -> None:
+    with paper_copy.book.reading() as connection:
+        placed = InstrumentLog(paper_copy.book).load(connection, "paper", symbols_of(connection, "paper"))
+    symbol = next(name for name, one in sorted(placed.items()) if one.state.position is not None)
+    stop_workflow(paper_copy, "paper", symbol, "ada", "thin book")
+    later = Home(paper_copy.root)
+    later.pin_clock(LAST + timedelta(days=5))
+    (done,) = advance(later)
+    assert done.sessions >= 4 and done.findings == 0 and behind(later) == []
+    with later.book.reading() as connection:
+        state = InstrumentLog(later.book).load(connection, "paper", [symbol])[symbol].state
+        record = read_record(connection, "paper")
+    assert (state.phase, state.position) == ("stopped", None)
+    sold = [fill for fill in record.fills if fill.symbol == symbol and fill.at > placed[symbol].state.now]
+    assert sum(fill.quantity for fill in sold) == abs(placed[symbol].state.position.quantity)
+    assert {fill.at for fill in sold} == {min(bar.ts for bar in _bars(later, symbol) if bar.ts > placed[symbol].state.now)}
+    assert any(f"{symbol}: stopped" in one.words for one in record.sessions)
