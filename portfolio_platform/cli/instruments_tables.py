@@ -48,7 +48,7 @@ def workflows(portfolio: str, rows: Sequence[View]) -> None:
     ]
     title = f"{portfolio}: {len(rows)} workflows"
     looks: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0)}
-    table = Table(title=title, pad_edge=False, **looks)
+    table = Table(title=plain(title), pad_edge=False, **looks)
     for name, width, right in COLUMNS:
         table.add_column(name, overflow="fold", min_width=width, justify="right" if right else "left")
     for row in shown:

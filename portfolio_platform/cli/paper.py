@@ -90,6 +90,7 @@ def run_(
     with opened(home, as_of) as opened_home:
         from portfolio_platform.paper.model import PaperOptions
         from portfolio_platform.paper.run import run
+        from portfolio_platform.paper.shown import write_page
 
         options = PaperOptions(
             portfolio=portfolio,
@@ -100,16 +101,15 @@ def run_(
         )
         with _Shown(portfolio, speed, quiet=json) as shown:
             done = run(opened_home.require(), options, first=first, last=last, show=shown.show, report=shown.report, build=build)
+            shown.report("drawing the page")
+            page = write_page(opened_home, portfolio, done.figures)
         if json:
-            print_json(_told(done))
+            print_json({**_told(done), "page": str(page)})
             return
         out.print(_figures(done))
         for finding in done.findings[:LINES]:
             out.print(plain(f"finding {finding.what}: {finding.text}"), soft_wrap=True)
-        from portfolio_platform.paper.shown import write_page
-
-        out.print(f"page: {plain(write_page(opened_home, portfolio, done.figures))}", soft_wrap=True, highlight=False)
-        _goodbye(done, build)
+        _goodbye(done, page, build)
 
 
 @paper.command("status")
@@ -220,12 +220,13 @@ def _figures(done: "PaperResult") -> Table:
     return table
 
 
-def _goodbye(done: "PaperResult", build: bool) -> None:
+def _goodbye(done: "PaperResult", page: Path, build: bool) -> None:
     newest, counts = done.sessions[-1], done.kept.counts
     opened_with = done.sessions[0].flow
     change = newest.equity / opened_with - 1 if opened_with else 0.0
     said = f"equity {newest.equity / 100:,.2f} ({change:+.2%}), {counts.fills:,} fills, {counts.stopped:,} workflows stopped"
     out.print(plain(f"{said}, mode {newest.mode}; {done.published.rows:,} rows are new in the lake"), soft_wrap=True)
+    out.print(plain(f"page: {page}"), soft_wrap=True)
     following = f"portfolio report -p {done.portfolio} --day {done.last}" if build else "portfolio build"
     out.print(plain(f"next: {following}"), soft_wrap=True)
 

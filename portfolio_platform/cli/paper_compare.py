@@ -59,7 +59,7 @@ def compare(
         for sentence in pages.sentences(found):
             out.print(f"• {plain(sentence)}", highlight=False)
         grid = pages.table(found)
-        heads = [column.head for column in grid.columns]
+        heads = [plain(column.head) for column in grid.columns]
         show(grid.caption, heads, [[cell.text for cell in row] for row in grid.rows], heads[1:])
         out.print(f"page: {written.page}", soft_wrap=True, highlight=False)
 

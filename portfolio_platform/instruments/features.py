@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from portfolio_platform.broker.model import Bar
 from portfolio_platform.errors import WrongUse
+from portfolio_platform.instruments import rolling
 
 MILLION = 1_000_000
-RETURN_UNIT = 10**12
-"""Returns are whole numbers of this part before they are squared."""
-RANK_BARS = 250
-BANDWIDTH_BARS = 100
+RETURN_UNIT = rolling.RETURN_UNIT
+RANK_BARS = rolling.RANK_BARS
+BANDWIDTH_BARS = rolling.BANDWIDTH_BARS
 RANK_LEAST = 40
 Bars = Sequence[Bar]
 
@@ -196,6 +196,21 @@ def _rolling_variances(values: Sequence[int], n: int) -> list[int]:
 
 
 def _volatility_rank(bars: Bars) -> int | None:
+    seen = rolling.rolling(bars)
+    if seen is None:
+        return plain_volatility_rank(bars)
+    values, last = seen.deviations, seen.deviations[-1]
+    below, equal = len([one for one in values if one < last]), values.count(last)
+    if equal > 1:
+        # of the same float, and yet not always the same
+        exact = seen.volatilities[-1]
+        alike = [whole for whole, one in zip(seen.volatilities, values, strict=True) if one == last]
+        below, equal = below + len([one for one in alike if one < exact]), alike.count(exact)
+    return _divided((2 * below + equal + 1) * MILLION, 2 * len(values))
+
+
+def plain_volatility_rank(bars: Bars) -> int | None:
+    """Return the rank of the volatility, from the first bar on that it rests on."""
     returns = _returns(bars[-RANK_BARS - 20 :], min(len(bars), RANK_BARS + 20) - 1)
     return None if returns is None else mid_rank(_rolling_variances(returns, 20))
 
@@ -209,6 +224,21 @@ def _bandwidth(bars: Bars) -> int | None:
 
 
 def _bandwidth_rank(bars: Bars) -> int | None:
+    seen = rolling.rolling(bars)
+    if seen is None:
+        return plain_bandwidth_rank(bars)
+    values, last = seen.widths, seen.widths[-1]
+    below, equal = len([one for one in values if one < last]), values.count(last)
+    if equal > 1:
+        spread, size = seen.spreads[-1], seen.totals[-1] * seen.totals[-1]
+        alike = [(one, total) for one, total, width in zip(seen.spreads, seen.totals, values, strict=True) if width == last]
+        signs = [one * size - spread * total * total for one, total in alike]
+        below, equal = below + len([sign for sign in signs if sign < 0]), signs.count(0)
+    return _divided((2 * below + equal + 1) * MILLION, 2 * len(values))
+
+
+def plain_bandwidth_rank(bars: Bars) -> int | None:
+    """Return the rank of the width of the bands, from the first bar on that it rests on."""
     closes = [bar.close for bar in bars[-BANDWIDTH_BARS - 19 :]]
     if min(closes) <= 0:
         return None

@@ -147,7 +147,7 @@ class Closing:
                 continue
             told += 1
             right += _is_right(placed.state, suggested)
-        candidates = bool(day.kept.screened.templates)
+        begun = bool(counts.screened_sessions or day.kept.screened.templates)
         return counts._replace(
             sessions=counts.sessions + 1,
             bars=counts.bars + day.happened.candles,
@@ -155,8 +155,8 @@ class Closing:
             running_days=counts.running_days + told,
             right_days=counts.right_days + right,
             most_running=max(counts.most_running, closed.running),
-            full_sessions=counts.full_sessions + (closed.running >= GATE_RUNNING),
-            screened_sessions=counts.screened_sessions + candidates,
+            full_sessions=counts.full_sessions + (begun and closed.running >= GATE_RUNNING),
+            screened_sessions=counts.screened_sessions + begun,
             passes=counts.passes + (day.kept.screened.at == closed.at),
             stopped=counts.stopped + sum(word.endswith(STOPPED) for word in closed.words),
         )

@@ -99,10 +99,11 @@ def partition_keys(home: Home) -> dict[str, bool]:
 
 
 def partition_key(portfolio: str, symbol: str) -> str:
-    """Return the name of a workflow's partition: no name of a portfolio or symbol can be taken for another's."""
+    """Return the name of a workflow's partition: none can be taken for another's, and each is a name that Dagster takes."""
     from urllib.parse import quote
 
-    return f"{quote(portfolio, safe=' ')}|{quote(symbol, safe=' ')}"
+    # three dots mean a range of partitions
+    return f"{quote(portfolio, safe=' ')}|{quote(symbol, safe=' ')}".replace("...", "%2E%2E%2E")
 
 
 def of_partition(key: str) -> tuple[str, str]:

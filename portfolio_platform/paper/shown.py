@@ -95,7 +95,8 @@ def write_page(home: Home, portfolio: str = "paper", figures: Iterable[Measured]
     Raises:
         WrongUse: there is no such run.
     """
-    folder = home.root / "paper" / quote(portfolio, safe=" ")
+    # a portfolio may have any name: none leads out of the folder
+    folder = home.root / "paper" / quote(portfolio, safe=" ").replace(".", "%2E")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "page.html"
     write_atomically(path, paper_page(run or shown_of(home, portfolio, figures)).decode())

@@ -7,9 +7,11 @@ import dagster as dg
 import pytest
 
 from portfolio_platform.book.reports import history, newest
+from portfolio_platform.build import build_all
 from portfolio_platform.definitions import build_definitions
 from portfolio_platform.home import Home
 from portfolio_platform.monitor.pipeline.staleness import stale_days
+from portfolio_platform.sources.pipeline import import_paths
 from tests.conftest import SAMPLE
 
 
@@ -79,23 +81,23 @@ def test_a_single_day_shows_the_report_itself(refreshed, inbox_home, instance):
     assert metadata["core report"].value.startswith("# core")
 
 
-def test_a_day_without_a_session_says_so_and_publishes_nothing(refreshed, inbox_home, instance, tmp_path):
-    only_core = Home(tmp_path / "core")
-    only_core.create()
-    only_core.pin_clock(date(2010, 12, 31))
+@pytest.fixture
+def one_fill(home: Home, tmp_path) -> Home:
+    """A home of one fill, with everything built."""
     fills = tmp_path / "fills.csv"
     fills.write_text("ts,symbol,side,quantity,price\n2010-12-23T15:00:00Z,AAA,buy,1,10\n")
-    from portfolio_platform.build import build_all
-    from portfolio_platform.sources.pipeline import import_paths
+    import_paths(home, [fills])
+    build_all(home)
+    return home
 
-    import_paths(only_core, [fills])
-    build_all(only_core)
+
+def test_a_day_without_a_session_says_so_and_publishes_nothing(one_fill: Home, instance):
     result = (
-        build_definitions(only_core).resolve_job_def("publish_reports").execute_in_process(instance=instance, partition_key="2010-12-25")
+        build_definitions(one_fill).resolve_job_def("publish_reports").execute_in_process(instance=instance, partition_key="2010-12-25")
     )
     metadata = result.get_asset_materialization_events()[0].materialization.metadata
     assert metadata["session"].value == "no_session"
-    with only_core.book.reading() as connection:
+    with one_fill.book.reading() as connection:
         assert newest(connection, "main") is None
 
 
@@ -112,23 +114,25 @@ def _tables():
     return (derived.LEDGER_SNAPSHOTS, derived.PORTFOLIO_EQUITY, derived.CONCENTRATION_METRICS, derived.DRAWDOWN_STATE)
 
 
-def test_a_broken_fact_blocks_what_rests_on_it(sample_copy: Home, instance):
-    """A fill of no known side cannot come through an import; written past it, the check stops the run."""
+def test_a_broken_fact_blocks_what_rests_on_it(one_fill: Home, instance):
+    """A fill of no known side cannot come through an import; written past it, the check stops the run before anything is built."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from portfolio_platform.lake.facts import FILLS
 
-    rows = sample_copy.lake.read(FILLS.table).slice(0, 1)
+    rows = one_fill.lake.read(FILLS.table).slice(0, 1)
     broken = rows.set_column(rows.column_names.index("side"), "side", pa.array(["hold"]))
-    broken = broken.set_column(broken.column_names.index("row_id"), "row_id", pa.array(["core|broken"]))
-    with sample_copy.lake.writing():
-        sample_copy.lake.append(FILLS.table, broken)
-    result = build_definitions(sample_copy).resolve_job_def("refresh").execute_in_process(instance=instance, raise_on_error=False)
+    broken = broken.set_column(broken.column_names.index("row_id"), "row_id", pa.array(["main|broken"]))
+    with one_fill.lake.writing():
+        one_fill.lake.append(FILLS.table, broken)
+    before = {table: one_fill.lake.version(table) for table in _tables()}
+    result = build_definitions(one_fill).resolve_job_def("refresh").execute_in_process(instance=instance, raise_on_error=False)
     assert not result.success
+    assert {table: one_fill.lake.version(table) for table in _tables()} == before
     failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
     assert [check.asset_key.to_user_string() for check in failed] == ["fills"]
-    assert pc.max(sample_copy.lake.read(FILLS.table)["ts"]) is not None
+    assert pc.max(one_fill.lake.read(FILLS.table)["ts"]) is not None
 
 
 def test_daily_monitor_refreshes_and_reports_one_day(sample_copy: Home, instance):

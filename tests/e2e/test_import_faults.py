@@ -17,7 +17,10 @@ from portfolio_platform.home import Home
 from portfolio_platform.lake import active, derived
 from portfolio_platform.lake.facts import CASH_FLOWS, CONTESTED, FILLS, IMPORTS, QUARANTINE
 from portfolio_platform.lake.store import Lake
+from portfolio_platform.ledger import pipeline as ledger
 from portfolio_platform.sources.pipeline import import_paths, quarantined
+from portfolio_platform.stage import build_stage
+from portfolio_platform.stages import STAGES
 from tests.e2e.running import fill, fills
 
 LAST = date(2010, 5, 14)
@@ -48,6 +51,21 @@ main()
 """
 
 
+READER = """
+import sys
+from portfolio_platform.cli.main import main
+
+for table in ("fills", "portfolio_equity", "tables"):
+    sys.argv[1:] = ["show", table, "--json", "--home", sys.argv[-1]]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, f"show {table}: {end.code}"
+    print("=====", flush=True)
+"""
+"""A process that reads three times, one command after another."""
+
+
 class Killed(BaseException):
     """Stands for a kill: no handler of the program catches it."""
 
@@ -68,16 +86,23 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Path:
-    """A home with some fills, whose ledger is built."""
-    home = opened(tmp_path / "start")
-    before = tmp_path / "fills_before.csv"
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with some fills, whose tables are built; made once, and only copied."""
+    folder = tmp_path_factory.mktemp("started")
+    home = opened(folder / "home")
+    before = folder / "fills_before.csv"
     before.write_text(BEFORE, encoding="utf-8")
     import_paths(home, [before])
     build_all(home)
     home.book.close()
     return home.root
+
+
+@pytest.fixture
+def start(started: Path, tmp_path: Path) -> Path:
+    """A home with some fills, whose tables are built, for one test alone."""
+    return shutil.copytree(started, tmp_path / "start")
 
 
 def copied(start: Path, name: str) -> Home:
@@ -86,9 +111,21 @@ def copied(start: Path, name: str) -> Home:
     return Home(root)
 
 
-def content(home: Home) -> dict[str, Any]:
+def build_compared(home: Home) -> None:
+    """Build the tables that are compared and what they rest on: an import that was killed had built nothing of any other either."""
+    ledger.build(home)
+    needed: set[str] = set()
+    for stage in reversed(STAGES):
+        if stage.name in needed or {table.name for table in stage.tables} & {*COMPARED}:
+            needed |= {stage.name, *stage.upstreams}
+    for stage in STAGES:
+        if stage.name in needed:
+            build_stage(home, stage)
+
+
+def content(home: Home, build: Callable[[Home], object] = build_compared) -> dict[str, Any]:
     """Return all that must not depend on what happened on the way: rows, what is set aside, derived tables."""
-    build_all(home)
+    build(home)
     found: dict[str, Any] = {}
     for fact in (FILLS, CASH_FLOWS):
         keys = home.lake.read(fact.table, ["row_id", "revision", "content_hash"]).to_pylist()
@@ -177,12 +214,12 @@ def test_a_build_killed_at_a_write_is_completed_by_the_next(start: Path, folder:
     base = copied(start, "imported")
     import_paths(base, [folder])
     whole = copied(base.root, "whole")
-    expected = content(whole)
+    expected = content(whole, build_all)
     for n in range(0, 99, 11):
         home = copied(base.root, f"killed{n}")
         if not points(lambda home=home: build_all(home), killed_after, False, n):  # type: ignore[misc]
             break
-        assert content(Home(home.root)) == expected, f"killed at write {n}"
+        assert content(Home(home.root), build_all) == expected, f"killed at write {n}"
     assert 9 < n < 99
 
 
@@ -263,23 +300,22 @@ def writer(start: Path, tmp_path: Path) -> Iterator[Callable[[], None]]:
 
 
 def test_readers_beside_a_writer_all_end_well_and_see_whole_imports(start: Path, writer: Callable[[], None]) -> None:
-    """Twelve readers and more, until the writer has imported twice beside them."""
+    """Twelve readings and more by processes of three each, until the writer has imported twice beside them."""
 
     def imported_twice() -> bool:
         return len(active.read(Home(start).lake, FILLS, ("row_id",))) > 2 + 4
 
-    begun, running = 0, list[tuple[str, "subprocess.Popen[str]"]]()
-    while running or begun < 12 or not imported_twice():
-        while len(running) < 3 and begun < 60 and (begun < 12 or not imported_twice()):
-            table = ("fills", "portfolio_equity", "tables")[begun % 3]
-            running.append((table, run("show", table, "--json", "--home", start)))
+    begun, running = 0, list["subprocess.Popen[str]"]()
+    while running or begun < 4 or not imported_twice():
+        while len(running) < 2 and begun < 20 and (begun < 4 or not imported_twice()):
+            command = [sys.executable, "-c", READER, str(start)]
+            running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"))
             begun += 1
-        assert running, "sixty readers have ended, and the writer has not imported twice"
-        table, process = running.pop(0)
-        code, stdout, stderr = ended(process)
-        assert (code, stderr) == (0, ""), f"show {table}: {code} {stderr}"
-        if table == "fills":
-            assert (stdout.count('"execution_id"') - 2) % 4 == 0, "half an import was seen"
-        elif table == "portfolio_equity":
-            assert stdout.count('"day"') == 9, "half a build was seen"
+        assert running, "sixty readings have ended, and the writer has not imported twice"
+        code, stdout, stderr = ended(running.pop(0))
+        assert (code, stderr) == (0, ""), f"{code} {stderr}"
+        found, equity, tables, rest = stdout.split("=====")
+        assert (found.count('"execution_id"') - 2) % 4 == 0, "half an import was seen"
+        assert equity.count('"day"') == 9, "half a build was seen"
+        assert tables.strip() and not rest.strip()
     writer()

@@ -148,10 +148,12 @@ def test_a_portfolio_that_has_seen_every_close_is_not_behind(paper_home: Home) -
 
 
 @settings(max_examples=60)
-@given(st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=8))
+@given(st.text(min_size=1, max_size=8) | st.just("a...b"), st.text(min_size=1, max_size=8) | st.just("..."))
 def test_a_partition_s_name_gives_portfolio_and_symbol_back(portfolio: str, symbol: str) -> None:
     assert of_partition(partition_key(portfolio, symbol)) == (portfolio, symbol)
-    assert partition_key(portfolio, symbol).count("|") == 1
+    key = partition_key(portfolio, symbol)
+    assert key.count("|") == 1
+    assert "..." not in key and key.isprintable()
 
 
 @settings(max_examples=60)

@@ -1,5 +1,7 @@
 """What is shown of a paper run is what the book has of it, and what limited an answer is named once."""
 
+import pytest
+
 from portfolio_platform.home import Home
 from portfolio_platform.instruments.state import Asked
 from portfolio_platform.paper.record import read_record
@@ -48,6 +50,14 @@ def test_what_is_shown_adds_up_to_the_record(paper_home: Home) -> None:
     assert sum(bool(one.code) for one in run.answers) == asked > 0
     assert {one.symbol for one in run.symbols} >= {one.symbol for one in run.trades}
     assert shown_of(paper_home) == run
+
+
+def test_no_name_of_a_portfolio_leads_out_of_its_folder(paper_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portfolio_platform.paper.shown.paper_page", lambda run: b"")
+    run = shown_of(paper_home)
+    for name in ("..", "../../elsewhere", "/tmp/x"):
+        path = write_page(paper_home, name, run=run)
+        assert path.resolve().parent.parent == (paper_home.root / "paper").resolve()
 
 
 def test_the_page_is_written_into_the_home(paper_home: Home) -> None:
