@@ -273,6 +273,9 @@ def _against(papers: PlanPapers, plan: PlanState, now: _Now, case: Case | None) 
     why = refusal(judged_plan, now.portfolio_hash, now.at)
     if why:
         return Refused("expired" if now.at >= papers.plan.expires_at else "moved", why)
+    faults = [finding.message for finding in now.gathered.findings if finding.severity == "error"]
+    if faults:
+        return Refused("moved", _few(faults))
     pending = now.gathered.inputs.snapshot.pending
     if pending:
         return Refused("pending", f"under way: {', '.join(pending)}; wait for it, then plan again")

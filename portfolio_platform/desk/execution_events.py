@@ -239,6 +239,17 @@ def state_from(connection: Connection, portfolio: str, plan: PlanState) -> Execu
     )
 
 
+def reported_fills(connection: Connection, portfolio: str) -> tuple[ReportedFill, ...]:
+    """Return the fills that people reported of all plans of a portfolio, each as it stands; withdrawn ones never happened."""
+    found: dict[str, ReportedFill] = {}
+    for entry in log.entries(connection, portfolio, IN_PORTFOLIO):
+        if isinstance(entry.event, ExecutionReported):
+            for fill in Report.model_validate(orjson.loads(entry.event.report)).fills:
+                if fill.fill_id not in found or fill.revision > found[fill.fill_id].revision:
+                    found[fill.fill_id] = fill
+    return tuple(fill for fill in found.values() if not fill.withdrawn)
+
+
 def refusals_of(connection: Connection, portfolio: str, execution_id: str) -> tuple[ExecutionRefused, ...]:
     """Return the reports that were refused, also of a plan that was never approved."""
     return tuple(event for event in _own(connection, portfolio, execution_id) if isinstance(event, ExecutionRefused))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.desk import log
-from portfolio_platform.desk.model import in_force
+from portfolio_platform.desk.exceptions import INPUTS
+from portfolio_platform.desk.execution_events import reported_fills
+from portfolio_platform.desk.model import in_force, newest_first
 from portfolio_platform.desk.snapshot import SOURCE, Taken, ledger_portfolios, snapshot_of
 from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.orchestrator.accounts import Accounts, AccountTerms
@@ -24,7 +26,7 @@ from portfolio_platform.orchestrator.loading import (
     read_directives,
     read_text,
 )
-from portfolio_platform.orchestrator.model import ApprovedQueue, Finding, RestrictionList, SectorRankings, StockRecommendation
+from portfolio_platform.orchestrator.model import ApprovedQueue, Finding, RestrictionList, SectorRankings, Snapshot, StockRecommendation
 from portfolio_platform.orchestrator.profile import DEFAULT, Profile, load_profile, shipped_profile
 
 if TYPE_CHECKING:
@@ -171,7 +173,7 @@ def take(
         if portfolio and found.portfolio != portfolio:
             raise WrongUse(f"{snapshot.name} is portfolio {found.portfolio!r}, not {portfolio!r}; name the file of that one")
         pending = (*found.pending, *plans_under_way(home, found.portfolio, at))
-        taken = Taken(found.model_copy(update={"pending": pending}))
+        taken = Taken(found.model_copy(update={"pending": pending}), fills_missing(home, found))
         return taken, listed.of(found.portfolio), (("snapshot", named(home, snapshot)), ("accounts", where))
     if not portfolio:
         said = (
@@ -180,6 +182,7 @@ def take(
             else "the ledger has none yet; `portfolio import` and `portfolio build` bring them"
         )
         raise WrongUse(f"say whose plan it is (--portfolio NAME), or give a file of the portfolio (--snapshot FILE); {said}")
+    _refuse_two_sources(home, portfolio)
     terms = listed.of(portfolio)
     pending = plans_under_way(home, portfolio, at)
     taken = snapshot_of(home, portfolio, at, tickers=tickers, terms=terms, pending=pending)
@@ -191,6 +194,37 @@ def plans_under_way(home: "Home", portfolio: str, at: datetime) -> tuple[str, ..
     with home.book.reading() as connection:
         plans = log.plans_of(connection, portfolio)
     return tuple(f"plan {plan.made.plan_hash[:12]} (approved; report or withdraw it)" for plan in in_force(plans, nanoseconds(at)))
+
+
+def fills_missing(home: "Home", snapshot: Snapshot) -> tuple[Finding, ...]:
+    """Return an error where fills were reported that are later than a file of a portfolio: it would be traded a second time."""
+    with home.book.reading() as connection:
+        later = [fill for fill in reported_fills(connection, snapshot.portfolio) if fill.at > snapshot.as_of]
+    if not later:
+        return ()
+    newest = max(fill.at for fill in later)
+    text = (
+        f"the file of portfolio {snapshot.portfolio} is as of {snapshot.as_of:%Y-%m-%d %H:%M:%S} UTC, and {len(later)} fills were reported "
+        f"after it, the last of {newest:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    remedy = "bring the portfolio as it is after them, with its time"
+    return (Finding(code=f"{INPUTS}fills_missing", severity="error", subject="portfolio", message=f"{text}; {remedy}", remedy=remedy),)
+
+
+def _refuse_two_sources(home: "Home", portfolio: str) -> None:
+    """Refuse the ledger of a portfolio that was last planned on a file: it may have nothing of it but the fills that were reported.
+
+    Raises:
+        WrongUse: that file is still there, so that somebody has to say which of the two is meant.
+    """
+    with home.book.reading() as connection:
+        plans = newest_first(log.plans_of(connection, portfolio))
+    last = dict(plans[0].made.sources).get("snapshot", SOURCE) if plans else SOURCE
+    if last != SOURCE and path_of(home, last).is_file():
+        raise WrongUse(
+            f"portfolio {portfolio!r} was last planned on {last}, and the ledger has it too, if only the fills that were reported of it; "
+            "name the file (--snapshot FILE), or move it away where the ledger has all of the portfolio"
+        )
 
 
 def restrictions_of(home: "Home", path: Path | None) -> tuple[RestrictionList, str]:

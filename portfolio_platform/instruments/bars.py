@@ -65,9 +65,9 @@ def advance(windows: tuple[Window, ...], candle: CandleClosed) -> tuple[tuple[Wi
     execution, bar = windows[0], candle.bar
     if execution.bars and bar.ts <= execution.bars[-1].ts:
         return windows, ()
-    advanced, seen = [_with_bar(execution, bar)], [execution.timeframe]
+    advanced, seen, closes = [_with_bar(execution, bar)], [execution.timeframe], candle.closes
     for window in windows[1:]:
-        after = _aggregated(window, bar, window.timeframe in candle.closes)
+        after = _aggregated(window, bar, window.timeframe in closes)
         advanced.append(after)
         if after.bars is not window.bars:
             seen.append(window.timeframe)
@@ -75,9 +75,10 @@ def advance(windows: tuple[Window, ...], candle: CandleClosed) -> tuple[tuple[Wi
 
 
 def _with_bar(window: Window, bar: Bar) -> Window:
-    bars = window.bars
-    kept = bars[1 - window.keep :] if len(bars) >= window.keep > 1 else () if window.keep == 1 else bars
-    return Window(window.timeframe, (*kept, bar), None, window.keep)
+    timeframe, bars, _, keep = window
+    kept = bars if len(bars) < keep else bars[1 - keep :] if keep > 1 else ()
+    # what a named tuple is made by, without its keywords: this runs at every candle
+    return tuple.__new__(Window, (timeframe, kept + (bar,), None, keep))
 
 
 def _aggregated(window: Window, bar: Bar, closes: bool) -> Window:
@@ -86,30 +87,34 @@ def _aggregated(window: Window, bar: Bar, closes: bool) -> Window:
     A candle that comes after the calendar closed its period (a session that the calendar has not) belongs to the bar that follows: what
     was seen once never changes.
     """
-    period, shift = PERIODS[window.timeframe], SHIFTS[window.timeframe]
-    number = (bar.ts - 1 + shift) // period
-    held = window.building
-    if held is not None and (held.ts - 1 + shift) // period != number:
-        last = window.bars[-1].ts if window.bars else 0
+    timeframe, bars, held, keep = window
+    period, shift, ts = PERIODS[timeframe], SHIFTS[timeframe], bar.ts
+    end = ((ts - 1 + shift) // period + 1) * period - shift
+    if held is not None and not end - period < held.ts <= end:
+        last = bars[-1].ts if bars else 0
         if (last - 1 + shift) // period != (held.ts - 1 + shift) // period:
             window, held = _with_bar(window, held), None
+            bars = window.bars
     merged = bar if held is None else _merged(held, bar)
-    if closes or bar.ts == (number + 1) * period - shift:
+    if closes or ts == end:
         return _with_bar(window, merged)
-    return Window(window.timeframe, window.bars, merged, window.keep)
+    return tuple.__new__(Window, (timeframe, bars, merged, keep))
 
 
 def _merged(held: Bar, bar: Bar) -> Bar:
-    return Bar(
-        held.symbol,
-        held.opens_at,
-        bar.ts,
-        held.open,
-        bar.high if bar.high > held.high else held.high,
-        bar.low if bar.low < held.low else held.low,
-        bar.close,
-        None if held.volume is None or bar.volume is None else held.volume + bar.volume,
+    symbol, opens_at, _, first, high, low, _, volume = held
+    _, _, ts, _, higher, lower, close, more = bar
+    merged = (
+        symbol,
+        opens_at,
+        ts,
+        first,
+        higher if higher > high else high,
+        lower if lower < low else low,
+        close,
+        None if volume is None or more is None else volume + more,
     )
+    return tuple.__new__(Bar, merged)
 
 
 def closes_of(calendar: str, timeframes: tuple[str, ...], bar: Bar) -> tuple[str, ...]:

@@ -129,8 +129,8 @@ def decode_event(name: str, data: Mapping[str, Any]) -> InstrumentEvent:
     if name == "candle_closed":
         # most events of a stream: by hand, for a history is read often
         at, (symbol, opens_at, ts, first, high, low, close, volume), closes = plain
-        bar = Bar(symbol, int(opens_at), int(ts), int(first), int(high), int(low), int(close), None if volume is None else int(volume))
-        return CandleClosed(int(at), bar, tuple(closes))
+        numbers = int(opens_at), int(ts), int(first), int(high), int(low), int(close), None if volume is None else int(volume)
+        return tuple.__new__(CandleClosed, (int(at), tuple.__new__(Bar, (symbol, *numbers)), tuple(closes)))
     if name == "plan_provided" and plain[2] is not None:
         given = plain[2]
         plan = Plan(*given[:RULES], *_rules(orjson.dumps(given[RULES:])))

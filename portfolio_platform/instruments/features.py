@@ -199,14 +199,8 @@ def _volatility_rank(bars: Bars) -> int | None:
     seen = rolling.rolling(bars)
     if seen is None:
         return plain_volatility_rank(bars)
-    values, last = seen.deviations, seen.deviations[-1]
-    below, equal = len([one for one in values if one < last]), values.count(last)
-    if equal > 1:
-        # of the same float, and yet not always the same
-        exact = seen.volatilities[-1]
-        alike = [whole for whole, one in zip(seen.volatilities, values, strict=True) if one == last]
-        below, equal = below + len([one for one in alike if one < exact]), alike.count(exact)
-    return _divided((2 * below + equal + 1) * MILLION, 2 * len(values))
+    below, equal = rolling.place_of_volatility(seen)
+    return _divided((2 * below + equal + 1) * MILLION, 2 * len(seen.volatilities))
 
 
 def plain_volatility_rank(bars: Bars) -> int | None:
@@ -227,14 +221,8 @@ def _bandwidth_rank(bars: Bars) -> int | None:
     seen = rolling.rolling(bars)
     if seen is None:
         return plain_bandwidth_rank(bars)
-    values, last = seen.widths, seen.widths[-1]
-    below, equal = len([one for one in values if one < last]), values.count(last)
-    if equal > 1:
-        spread, size = seen.spreads[-1], seen.totals[-1] * seen.totals[-1]
-        alike = [(one, total) for one, total, width in zip(seen.spreads, seen.totals, values, strict=True) if width == last]
-        signs = [one * size - spread * total * total for one, total in alike]
-        below, equal = below + len([sign for sign in signs if sign < 0]), signs.count(0)
-    return _divided((2 * below + equal + 1) * MILLION, 2 * len(values))
+    below, equal = rolling.place_of_bandwidth(seen)
+    return _divided((2 * below + equal + 1) * MILLION, 2 * len(seen.spreads))
 
 
 def plain_bandwidth_rank(bars: Bars) -> int | None:

@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 from portfolio_platform.broker.model import Bar
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.instruments.features import MILLION, highest, lowest, mean, value
+from portfolio_platform.instruments.shock import grown
 
 Trend = Literal["up", "down", "sideways"]
 Volatility = Literal["low", "mid", "high", "extreme"]
@@ -243,7 +244,7 @@ def conclude(
 
 def shocked(terms: RegimeTerms, state: RegimeState, bars: Sequence[Bar]) -> bool:
     """Return whether a volatility shock asks for an evaluation at once; cheap enough for every candle. Not while it is extreme already."""
-    return bool(state.since) and state.volatility != "extreme" and _shock(terms, bars)
+    return bool(state.since) and state.volatility != "extreme" and grown(bars, terms.shock_bar, terms.shock_atr)
 
 
 def label_of(state: RegimeState) -> str:
@@ -375,8 +376,3 @@ def _reason(terms: RegimeTerms, state: RegimeState, candidate: Regime, distance:
     if state.cooldown and state.left is not None and candidate[:2] == state.left[:2]:
         return "cooldown"
     return "transition" if state.departed else "persisted"
-
-
-def _shock(terms: RegimeTerms, bars: Sequence[Bar]) -> bool:
-    bar, grown = value("bar_expansion", bars), value("atr_expansion", bars)
-    return (bar is not None and bar >= terms.shock_bar) or (grown is not None and grown >= terms.shock_atr)

@@ -79,6 +79,30 @@ def forget() -> None:
     _known.clear()
 
 
+def place_of_volatility(seen: Rolling) -> tuple[int, int]:
+    """Return how many volatilities are below the newest, and how many equal it, itself included."""
+    values, last = seen.deviations, seen.deviations[-1]
+    below, equal = len([one for one in values if one < last]), values.count(last)
+    if equal == 1:
+        return below, equal
+    exact = seen.volatilities[-1]
+    alike = [whole for whole, one in zip(seen.volatilities, values, strict=True) if one == last]
+    return below + len([one for one in alike if one < exact]), alike.count(exact)
+
+
+def place_of_bandwidth(seen: Rolling) -> tuple[int, int]:
+    """Return how many bandwidths are below the newest, and how many equal it, itself included."""
+    values, last = seen.widths, seen.widths[-1]
+    below, equal = len([one for one in values if one < last]), values.count(last)
+    if equal == 1:
+        return below, equal
+    spread, size = seen.spreads[-1], seen.totals[-1] * seen.totals[-1]
+    alike = [(one, total) for one, total, width in zip(seen.spreads, seen.totals, values, strict=True) if width == last]
+    # a/b^2 against c/d^2 without a division: nothing is rounded, so equal widths are equal
+    signs = [one * size - spread * total * total for one, total in alike]
+    return below + len([sign for sign in signs if sign < 0]), signs.count(0)
+
+
 def begun(bars: tuple[Bar, ...]) -> Rolling | None:
     """Return the spreads of a window of more than 20 bars from its first bar on; None where `rolling` has none."""
     closes = tuple([bar.close for bar in bars[-_REST:]])

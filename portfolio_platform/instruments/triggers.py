@@ -39,7 +39,7 @@ def fired(
 ) -> tuple[Direction, Trigger] | None:
     """Return the first trigger of a stage that holds, of a direction where one is given, among those whose timeframe just closed."""
     for side, trigger in stage:
-        if direction in (None, side) and trigger.timeframe in closed and holds(trigger, windows):
+        if trigger.timeframe in closed and (direction is None or direction == side) and holds(trigger, windows):
             return side, trigger
     return None
 

@@ -34,7 +34,7 @@ from portfolio_platform.instruments.model import (
 )
 from portfolio_platform.instruments.policy import rested
 from portfolio_platform.instruments.regime import evaluate, label_of, shocked
-from portfolio_platform.instruments.state import InstrumentState, InstrumentView, WorkflowTerms
+from portfolio_platform.instruments.state import InstrumentState, InstrumentView, Setup, WorkflowTerms
 from portfolio_platform.instruments.told import (
     enveloped,
     judged,
@@ -48,6 +48,8 @@ from portfolio_platform.instruments.told import (
 from portfolio_platform.instruments.triggers import boundary, fired
 
 Answer = tuple[InstrumentState, tuple[InstrumentCommand, ...]]
+SETUP, SETUP_BARS = InstrumentState._fields.index("setup"), Setup._fields.index("bars")
+"""Where a state has its setup, and a setup its bars."""
 
 
 def step(terms: WorkflowTerms, state: InstrumentState, event: InstrumentEvent) -> Answer:
@@ -130,17 +132,22 @@ def _candle(terms: WorkflowTerms, state: InstrumentState, event: CandleClosed) -
     regime, evaluation, bars = state.regime, state.evaluation, windows[0].bars
     if len(closed) > 1 or len(windows) == 1 or shocked(terms.regime, regime, bars):
         regime, evaluation = evaluate(terms.regime, regime, bars, event.bar.ts)
-    state = InstrumentState._make((state[0], state[1], now, candles, windows, regime, evaluation, *state[7:]))
-    phase = state.phase
-    resting = phase in ("idle", "cooldown", "invalidated")
-    if resting and (event.bar.ts < state.begun or not boundary(state.plan, config, closed)):
-        return state, ()
-    flow = Flow(terms, state, event.at)
-    if resting:
+    phase, setup = state.phase, state.setup
+    if phase == "thesis_armed" and setup is not None:
+        setup = tuple.__new__(Setup, (*setup[:SETUP_BARS], setup.bars + 1, *setup[SETUP_BARS + 1 :]))
+    # what a named tuple is made by, without its keywords: this runs at every candle
+    fields = (config, phase, now, candles, windows, regime, evaluation, *state[7:SETUP], setup, *state[SETUP + 1 :])
+    state = tuple.__new__(InstrumentState, fields)
+    if phase in ("idle", "cooldown", "invalidated"):
+        if event.bar.ts < state.begun or not boundary(state.plan, config, closed):
+            return state, ()
+        flow = Flow(terms, state, event.at)
         rested(flow, closed)
-    elif phase == "thesis_armed":
-        _armed(flow, closed)
-    elif phase == "position_open":
+        return flow.state, tuple(flow.commands)
+    if phase == "thesis_armed":
+        return _armed(terms, state, event.at, closed)
+    flow = Flow(terms, state, event.at)
+    if phase == "position_open":
         held(flow, state.plan)
     else:
         _flattening(flow)
@@ -157,25 +164,29 @@ def _ignored(terms: WorkflowTerms, state: InstrumentState, event: CandleClosed) 
     return flow.state
 
 
-def _armed(flow: Flow, closed: tuple[str, ...]) -> None:
-    """Look at what an armed thesis waits for: its end first, then its activation, then its time."""
-    setup, plan = flow.setup._replace(bars=flow.setup.bars + 1), flow.state.plan
-    flow.state = flow.state._replace(setup=setup)
+def _armed(terms: WorkflowTerms, state: InstrumentState, at: int, closed: tuple[str, ...]) -> Answer:
+    """Look at what an armed thesis waits for: its end first, then its activation, then its time. Most candles bring none of them."""
+    setup, plan, windows = state.setup, state.plan, state.windows
+    assert setup is not None
     if setup.ordered:
+        flow = Flow(terms, state, at)
         overdue(flow)
-        return
+        return flow.state, tuple(flow.commands)
     assert plan is not None
-    windows = flow.state.windows
     if fired(plan.invalidation, windows, closed, setup.direction) is not None:
+        flow = Flow(terms, state, at)
         flow.count(invalidations=1)
         withdraw(flow, "invalidated", "the thesis was invalidated")
-        return
-    if not setup.asked and fired(plan.activation, windows, closed, setup.direction) is not None:
+    elif not setup.asked and fired(plan.activation, windows, closed, setup.direction) is not None:
+        flow = Flow(terms, state, at)
         activate(flow, plan)
-        return
-    if setup.bars >= plan.timeout_bars:
+    elif setup.bars >= plan.timeout_bars:
+        flow = Flow(terms, state, at)
         flow.count(timeouts=1)
         withdraw(flow, "timed_out", "no answer in time")
+    else:
+        return state, ()
+    return flow.state, tuple(flow.commands)
 
 
 def _flattening(flow: Flow) -> None:

@@ -135,11 +135,12 @@ def test_a_broken_fact_blocks_what_rests_on_it(one_fill: Home, instance):
     assert pc.max(one_fill.lake.read(FILLS.table)["ts"]) is not None
 
 
-def test_daily_monitor_refreshes_and_reports_one_day(sample_copy: Home, instance):
-    result = (
-        build_definitions(sample_copy).resolve_job_def("daily_monitor").execute_in_process(instance=instance, partition_key="2010-12-30")
-    )
-    assert result.success
-    with sample_copy.book.reading() as connection:
-        assert newest(connection, "core", date(2010, 12, 30)) is not None
-    assert stale_days(sample_copy)  # one day of the history is not all of it
+def test_daily_monitor_refreshes_and_reports_one_day(refreshed, inbox_home: Home, instance):
+    day = date(2010, 12, 16)
+    with inbox_home.book.reading() as connection:
+        assert newest(connection, "core", day) is None
+    job = build_definitions(inbox_home).resolve_job_def("daily_monitor")
+    assert job.execute_in_process(instance=instance, partition_key=day.isoformat()).success
+    with inbox_home.book.reading() as connection:
+        assert newest(connection, "core", day) is not None
+    assert stale_days(inbox_home)  # one day of the history is not all of it

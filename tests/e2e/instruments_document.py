@@ -101,10 +101,19 @@ def _monitored(walk: Walk) -> str:
     applied = [row for row in rows if row.get("commands") not in (None, "", "[]", [])]
     if applied:
         identity = str(applied[-1].get("id") or applied[-1].get("recommendation_id"))
-        walk.run(f"portfolio recommendations show {identity}")
-    walk.run("portfolio alerts list -p paper")
+        walk.run(f"portfolio recommendations show {identity}", keep=told_fields)
     walk.run("portfolio control state paper")
     return told(walk)
+
+
+def told_fields(lines: list[str]) -> list[str]:
+    """Return the lines of a shown recommendation that say what it is for: the others are for programs."""
+    kept, found = True, []
+    for line in lines:
+        name = line[1:].partition("│")[0].strip() if line.startswith("│") else "state"
+        kept = name in ("state", "holds", "reason") if name else kept
+        found += [line] if kept else []
+    return [*found[:-1], "│ …                 │", found[-1]]
 
 
 def written(page: str, made: dict[str, str], kind: str) -> str:
