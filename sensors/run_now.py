@@ -118,7 +118,7 @@ def run_job(job: "object", instance: "object", tags: dict[str, str]) -> None:
             ended.set()
             watcher.join()
     if not result.success:
-        failed = [event.message for event in result.all_events if event.is_failure]
+        failed = [event.message or "" for event in result.all_events if event.is_failure]
         raise PortfolioError(f"the job {job.name} failed: {'; '.join(failed[:3])}\n`make ui` shows its run {run_id}")
     count = len(result.get_asset_materialization_events())
     checks = result.get_asset_check_evaluations()

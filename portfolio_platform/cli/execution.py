@@ -248,6 +248,7 @@ def _hand_in(home: "Home", execution_id: str, given: "Given", json: bool) -> Non
             "set_aside": [bad.model_dump(mode="json") for bad in done.taken.bad],
             "passed_over": done.taken.passed_over,
             "imported": done.imported,
+            "not_imported": done.not_imported,
             "flags": [flag.model_dump(mode="json") for flag in done.fresh_flags],
         }
         print_json({**said, "execution": made.model_dump(mode="json")})

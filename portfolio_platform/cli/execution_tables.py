@@ -41,6 +41,8 @@ def show_reported(done: "Reported", made: "ExecutionReport") -> None:
     ]
     fills = ", ".join(f"{count} {what}" for count, what in parts if count)
     say(f"fills: {fills or 'none'}; {done.imported} came into the ledger")
+    if done.not_imported:
+        say(f"[bold red]{done.not_imported} rows of it are not in the ledger[/], which set them aside: `portfolio quarantine` says why")
     for note in taken.notes:
         say(plain(note))
     for bad in taken.bad:

@@ -226,7 +226,8 @@ def conclude(
         return begun, Evaluation(at, True, 0, terms.enter, (), "first", before, candidate, candidate, values)
     contributions = distance_from(terms, state.anchor, now)
     distance = sum([one for _, one in contributions])
-    state = _aged(state, at, passed, candidate)._replace(departed=distance >= terms.enter or (state.departed and distance > terms.exit))
+    departed = distance >= terms.enter or (state.departed and distance > terms.exit)
+    state = _aged(state, at, passed, candidate, departed)
     threshold = terms.exit if state.departed else terms.enter
     reason: ReasonCode = "volatility_shock" if shock else _reason(terms, state, candidate, distance)
     after = before
@@ -261,22 +262,26 @@ def observe(terms: RegimeTerms, bars: Sequence[Bar]) -> dict[str, int] | None:
     """Return the features that a regime is called by, parts per million; None where there are too few bars."""
     if len(bars) < LEAST:
         return None
-    slow, lag = mean(bars, min(SLOW, len(bars))), terms.breakout_lag
-    close = bars[-1].close
-    before = bars[:-lag] if lag else bars[:-1]
+    recent = bars[-SLOW:]
+    slow, lag = mean(recent, len(recent)), terms.breakout_lag or 1
+    close = recent[-1].close
+    before = bars[-lag - FAST : -lag]
     top, bottom = highest(before, FAST), lowest(before, FAST)
-    if min(slow, top, bottom) <= 0:
+    if slow <= 0 or top <= 0 or bottom <= 0:
         return None
-    found: dict[str, int | None] = {
+    rank, width, position, efficiency = [value(name, bars) for name in OBSERVED]
+    if rank is None or width is None or position is None or efficiency is None:
+        return None
+    return {
         "trend_gap": (close - slow) * MILLION // slow,
-        "trend_means": (mean(bars, FAST) - slow) * MILLION // slow,
+        "trend_means": (mean(recent, FAST) - slow) * MILLION // slow,
         "beyond_high": (close - top) * MILLION // top,
         "beyond_low": (bottom - close) * MILLION // bottom,
+        "volatility_rank_20": rank,
+        "bandwidth_rank_20": width,
+        "channel_position_20": position,
+        "efficiency_20": efficiency,
     }
-    for name in OBSERVED:
-        found[name] = value(name, bars)
-    known = {name: one for name, one in found.items() if one is not None}
-    return known if len(known) == len(found) else None
 
 
 OBSERVED = ("volatility_rank_20", "bandwidth_rank_20", "channel_position_20", "efficiency_20")
@@ -311,13 +316,20 @@ STRUCTURES: tuple[tuple[Structure, Callable[[RegimeTerms, Mapping[str, int]], bo
 
 def normalised(terms: RegimeTerms, seen: Mapping[str, int]) -> tuple[int, ...]:
     """Return the features of the distance, each in 0 to 1,000,000."""
-    return tuple([(min(max(seen[axis.name], axis.low), axis.high) - axis.low) * MILLION // (axis.high - axis.low) for axis in terms.axes])
+    found = []
+    for name, low, high, _ in terms.axes:
+        one = seen[name]
+        found.append(0 if one <= low else MILLION if one >= high else (one - low) * MILLION // (high - low))
+    return tuple(found)
 
 
 def distance_from(terms: RegimeTerms, anchor: Sequence[int], now: Sequence[int]) -> tuple[tuple[str, int], ...]:
     """Return what each feature contributes to the distance: its weight times how far it is from the anchor. The distance is their sum."""
     return tuple(
-        [(axis.name, axis.weight * abs(here - there) // MILLION) for axis, here, there in zip(terms.axes, now, anchor, strict=True)]
+        [
+            (name, weight * abs(here - there) // MILLION)
+            for (name, _, _, weight), here, there in zip(terms.axes, now, anchor, strict=True)
+        ]
     )
 
 
@@ -354,15 +366,11 @@ def _passed(state: RegimeState, bars: Sequence[Bar]) -> int:
     return count
 
 
-def _aged(state: RegimeState, at: int, passed: int, candidate: Regime) -> RegimeState:
-    same = state.candidate is not None and candidate[:2] == state.candidate[:2]
-    return state._replace(
-        evaluated=at,
-        dwell=state.dwell + passed,
-        cooldown=max(0, state.cooldown - passed),
-        candidate=candidate,
-        held=state.held + passed if same else 0,
-    )
+def _aged(state: RegimeState, at: int, passed: int, candidate: Regime, departed: bool) -> RegimeState:
+    trend, volatility, structure, since, _, dwell, cooldown, left, _, before, held, anchor = state
+    same = before is not None and candidate[:2] == before[:2]
+    cooldown, held = max(0, cooldown - passed), held + passed if same else 0
+    return RegimeState(trend, volatility, structure, since, at, dwell + passed, cooldown, left, departed, candidate, held, anchor)
 
 
 def _reason(terms: RegimeTerms, state: RegimeState, candidate: Regime, distance: int) -> ReasonCode:

@@ -167,11 +167,13 @@ def _grown(held: Rolling, bars: tuple[Bar, ...], closes: tuple[int, ...], shared
     for place in range(shared, len(closes)):
         now, before, gone, earlier = closes[place], closes[place - 1], closes[place - SPAN], closes[place - SPAN - 1]
         move, lost = (now - before) * RETURN_UNIT // before, (gone - earlier) * RETURN_UNIT // earlier
-        moved += move - lost
-        move_squares += move * move - lost * lost
+        step = move - lost
+        moved += step
+        move_squares += step * (move + lost)
         volatilities.append(SPAN * move_squares - moved * moved)
-        total += now - gone
-        squares += now * now - gone * gone
+        step = now - gone
+        total += step
+        squares += step * (now + gone)
         totals.append(total)
         spreads.append(SPAN * squares - total * total)
     kept = len(closes) - SPAN - len(totals)
@@ -180,9 +182,9 @@ def _grown(held: Rolling, bars: tuple[Bar, ...], closes: tuple[int, ...], shared
         _window(bars),
         closes,
         moved,
-        (*held.volatilities[-kept:], *volatilities),
-        (*held.deviations[-kept:], *[float(one) for one in volatilities]),
-        (*held.totals[-narrow:], *totals),
-        (*held.spreads[-narrow:], *spreads),
-        (*held.widths[-narrow:], *[spread / (size * size) for spread, size in zip(spreads, totals, strict=True)]),
+        held.volatilities[-kept:] + tuple(volatilities),
+        held.deviations[-kept:] + tuple([float(one) for one in volatilities]),
+        held.totals[-narrow:] + tuple(totals),
+        held.spreads[-narrow:] + tuple(spreads),
+        held.widths[-narrow:] + tuple([spread / (size * size) for spread, size in zip(spreads, totals, strict=True)]),
     )
