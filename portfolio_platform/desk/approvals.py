@@ -272,7 +272,8 @@ def _against(papers: PlanPapers, plan: PlanState, now: _Now, case: Case | None) 
         judged_plan = papers.plan.model_copy(update={"verdict": "CONDITIONAL"})
     why = refusal(judged_plan, now.portfolio_hash, now.at)
     if why:
-        return Refused("expired" if now.at >= papers.plan.expires_at else "moved", why)
+        code = "clock" if now.at < papers.plan.made_at else "expired" if now.at >= papers.plan.expires_at else "moved"
+        return Refused(code, why)
     faults = [finding.message for finding in now.gathered.findings if finding.severity == "error"]
     if faults:
         return Refused("moved", _few(faults))
@@ -317,8 +318,10 @@ def _now(home: "Home", papers: PlanPapers, plan: PlanState, snapshot: Path | Non
             raise WrongUse(f"the plan was made on {read['snapshot']}, which is gone; give the portfolio as it is now (--snapshot FILE)")
     tickers = wanted_tickers(rankings or papers.rankings, papers.recommendation, papers.queue)
     taken, terms, sources = take(home, papers.plan.portfolio, at, tickers=tickers, snapshot=file, accounts=accounts)
-    restricted_at = _file(home, read.get("restrictions", ""))
-    restrictions = papers.restrictions if restricted_at is None else restrictions_of(home, restricted_at)[0]
+    restricted_at = _file(home, read["restrictions"])
+    if restricted_at is None:
+        raise WrongUse(f"the restriction list of the plan, {read['restrictions']}, is gone; put it back, empty where nothing is restricted")
+    restrictions = restrictions_of(home, restricted_at)[0]
     inputs = replace(papers.inputs, snapshot=taken.snapshot, restrictions=restrictions, rankings=rankings or papers.rankings, at=at)
     named = (*sources, *((name, read[name]) for name in ("rankings", "restrictions") if name in read))
     findings: tuple[Finding, ...] = taken.findings

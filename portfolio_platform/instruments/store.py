@@ -246,10 +246,14 @@ class InstrumentLog:
         return self._placed.get(stream) or Placed(self._machine.initial)
 
     def _begun(self, kept: Snapshot) -> Placed:
-        """Return where a kept state begins; where its bytes are damaged, at the beginning of everything."""
+        """Return where a kept state begins; where its bytes are damaged, or of another version's layout, at the beginning of everything."""
+        unknown = Placed(self._machine.initial, 0, kept.version, kept.carried)
         if not kept.is_sound:
-            return Placed(self._machine.initial, 0, kept.version, kept.carried)
-        return Placed(self._machine.unpack(kept.content), kept.version, kept.version, kept.carried)
+            return unknown
+        try:
+            return Placed(self._machine.unpack(kept.content), kept.version, kept.version, kept.carried)
+        except (KeyError, IndexError, TypeError, ValueError):  # what a typed form says of another layout; the events say it all again
+            return unknown
 
     def _events(self, connection: Connection, stream: str, after: int) -> Iterator[Any]:
         return (event for _, event in _read(connection, self._machine, stream, after))

@@ -174,6 +174,8 @@ def refusal(plan: Plan, state_hash: str, at: datetime) -> str:
     """
     if plan.verdict == "BLOCKED":
         return f"the plan is blocked: {'; '.join(plan.reasons)}"
+    if at < plan.made_at:
+        return f"the plan was made at {plan.made_at.isoformat()}, which is ahead of the clock ({at.isoformat()}); put the clock right"
     if at >= plan.expires_at:
         return f"the plan has expired at {plan.expires_at.isoformat()}; make a new one"
     if state_hash != plan.portfolio_hash:

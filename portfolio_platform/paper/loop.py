@@ -23,6 +23,7 @@ from portfolio_platform.instruments.bars import closes_of
 from portfolio_platform.instruments.store import InstrumentBatch, InstrumentLog, Machine, Placed, symbols_of, workflow_machine
 from portfolio_platform.paper.account import exact_of
 from portfolio_platform.paper.authority import Authority, ControlAuthority, OpenAuthority, noticed
+from portfolio_platform.paper.beginning import require_free, universe_of
 from portfolio_platform.paper.closing import Closing
 from portfolio_platform.paper.engine import Day, Judges, Parts, Plans, is_running
 from portfolio_platform.paper.files import funded_at
@@ -96,15 +97,17 @@ class PaperLoop:
             show: is told of each session.
 
         Raises:
-            WrongUse: the run was begun with other options, or the clock has not reached the last day.
+            WrongUse: the run was begun with other options, the portfolio is somebody else's, or the clock has not reached the last day.
         """
         self._home, self._options, self._reached, self._show = home, options, reached, show
         self._timeline: Timeline = load_timeline(home.policies, options.policy)
         base = home.timeline().newest.policy.accounting.default_currency
-        self.market: Market = read_market(home, options.universe, dict(options.lots), base)
         with home.book.reading() as connection:
             self._record = read_record(connection, options.portfolio)
-        begun = self._record.opened
+            begun = self._record.opened
+            if begun is None:
+                require_free(home, connection, options.portfolio)
+        self.market: Market = read_market(home, universe_of(options, begun), dict(options.lots), base)
         self._first, self._last = self.market.span(date.fromisoformat(begun.day) if begun is not None else first, last)
         self._require_same(first)
         self._asked = [day for day in self.market.by_day if to_number(self._first) <= day <= to_number(self._last)]

@@ -196,6 +196,21 @@ def test_no_exception_can_be_approved_beyond_those_of_the_profile(desk: Home, sh
     assert answer_escalation(desk, made.state.made.escalation_id, "halt", by="arch", reason="modify it").status == "halted"
 
 
+def test_a_restriction_list_that_is_gone_lets_nothing_through(desk: Home) -> None:
+    made = prepare(desk, SAMPLE)
+    (folder_of(desk) / "restriction_list.json").unlink()
+    with pytest.raises(WrongUse, match=r"orchestrator/restriction_list\.json, is gone; put it back"):
+        accept(desk, made)
+    assert plan_of(desk, made.execution_id).approved is None
+
+
+def test_a_clock_behind_the_plan_approves_nothing_and_makes_no_other_plan(desk: Home) -> None:
+    made = prepare(desk, SAMPLE)
+    outcome = accept(at(desk, -1), made)
+    assert refused(outcome) == "clock" and "ahead of the clock" in outcome.refused.reason  # type: ignore[union-attr]
+    assert outcome.regenerated is None and accept(desk, made).refused is None
+
+
 def test_a_restricted_name_is_never_excepted(desk: Home) -> None:
     restrict = {"ticker": "JPM", "reason": "insider"}
     changed(desk, "restriction_list.json", lambda content: content["entries"].append(restrict))

@@ -113,6 +113,15 @@ def test_reported_fills_are_in_the_ledger_with_their_labels_and_the_same_report_
     assert (again.report, again.taken.known, again.imported, events(now)) == (None, 1, 0, before)
 
 
+def test_a_fill_from_before_the_plan_is_flagged_and_in_the_ledger_without_a_decision_of_the_plan(desk: Home) -> None:
+    made, now = approved(desk), at(desk, 10)
+    done = told(now, made, row(made.papers.plan, "S01", minutes=-15))
+    assert (done.imported, done.not_imported) == (1, 0)
+    assert [flag.code for flag in done.fresh_flags] == ["before_approval"]
+    (fill,) = ledger_rows(now)
+    assert (fill["symbol"], fill["decision_price"], fill["decision_ts"]) == ("NEM", None, None)
+
+
 def test_a_correction_is_a_new_revision_in_the_ledger_and_a_withdrawn_fill_is_gone_from_it(desk: Home) -> None:
     made, now = approved(desk), at(desk, 10)
     told(now, made, row(made.papers.plan, "S01", price="79"))

@@ -145,6 +145,16 @@ def test_a_damaged_kept_state_is_found_and_not_used(book: Book) -> None:
     assert fault.reason == "the events add up to another state"
 
 
+def test_a_kept_state_of_another_versions_layout_is_worked_out_from_the_events(book: Book) -> None:
+    log = InstrumentLog(book, ADDING, every=1)
+    log.advance("p", {"A": numbered(1, 3)}, at=NOW)
+    with book.writing() as connection:
+        snapshots.keep(connection, [snapshots.Snapshot.of(stream_of("p", "A"), 3, 3, b"[7,7,7]", 3)])
+    with book.reading() as connection:
+        placed = InstrumentLog(book, ADDING).load(connection, "p", ["A"])["A"]
+    assert (placed.state, placed.version) == (Sum(6, 3), 3)
+
+
 def test_a_stream_that_somebody_else_wrote_to_meanwhile_is_refused(book: Book) -> None:
     log = InstrumentLog(book, ADDING)
     log.advance("p", {"A": numbered(1, 2)}, at=NOW)
