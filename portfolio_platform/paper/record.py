@@ -117,7 +117,8 @@ def kept_of(connection: Connection, portfolio: str) -> tuple[int, Kept] | None:
     """Return the loop's state at the end of its newest transaction, with the version of its stream; None where there is none.
 
     Raises:
-        StoreProblem: its bytes are damaged. Unlike a workflow's, this state is not made again from its stream alone.
+        StoreProblem: its bytes are damaged, or of another version's layout. Unlike a workflow's, this state is not made again from its
+            stream alone.
     """
     stream = stream_of(portfolio)
     found = snapshots.kept(connection, [stream]).get(stream)
@@ -125,7 +126,13 @@ def kept_of(connection: Connection, portfolio: str) -> tuple[int, Kept] | None:
         return None
     if not found.is_sound:
         raise StoreProblem(f"the state of the paper run {portfolio!r} does not have the hash that was recorded; restore a backup")
-    kept: Kept = from_bytes(found.content, Kept)
+    try:
+        kept: Kept = from_bytes(found.content, Kept)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise StoreProblem(
+            f"the state of the paper run {portfolio!r} was kept by another version of the platform ({error}); finish it with that version, "
+            "or begin a run under another name (--portfolio NAME)"
+        ) from error
     return found.version, kept
 
 
