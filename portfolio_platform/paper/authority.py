@@ -26,6 +26,7 @@ from portfolio_platform.control.model import APPROVED_FULL, MILLION, AllocationD
 from portfolio_platform.control.reduce import apply
 from portfolio_platform.control.state import ControlState, Fill, Instrument
 from portfolio_platform.control.terms import LAST, Limits
+from portfolio_platform.days import NANOSECONDS_PER_DAY, format_timestamp
 from portfolio_platform.paper.model import Finding
 
 NOTHING_KNOWN = Known({}, {})
@@ -323,3 +324,24 @@ def noticed(authority: Authority, at: int) -> list[Finding]:
     name = NAMES[Noticed]
     found = [one.data for one in authority.pending if one.type == name and one.data["what"] != GAPPED]
     return [Finding(at, f"control_{one['what']}", f"{one['symbol']}: expected {one['expected']}, found {one['found']}") for one in found]
+
+
+def hurried(authority: Authority, end: int, known: Sequence[Finding]) -> list[Finding]:
+    """Return that somebody acted on the portfolio at a time far beyond a session's end, once for each such time.
+
+    A control plane's time never falls: what it decides in the session counts as decided then. Orders of operators hold until the sessions
+    are past their end, and intents are refused as too old.
+
+    Args:
+        authority: after it caught up with what others wrote.
+        end: of the session to come.
+        known: findings so far.
+    """
+    if not isinstance(authority, ControlAuthority) or authority.state.now <= end + NANOSECONDS_PER_DAY:
+        return []
+    text = (
+        f"somebody acted on {authority.state.portfolio} at {format_timestamp(authority.state.now)}, by a clock that is ahead of its sessions: "
+        "until they are there, intents are refused as too old; act with --as-of at a session's end, and begin another portfolio to go on"
+    )
+    found = Finding(end, "control_ahead", text)
+    return [] if any((one.what, one.text) == (found.what, found.text) for one in known) else [found]

@@ -22,7 +22,7 @@ from portfolio_platform.home import Home
 from portfolio_platform.instruments.bars import closes_of
 from portfolio_platform.instruments.store import InstrumentBatch, InstrumentLog, Machine, Placed, symbols_of, workflow_machine
 from portfolio_platform.paper.account import exact_of
-from portfolio_platform.paper.authority import Authority, ControlAuthority, OpenAuthority, noticed
+from portfolio_platform.paper.authority import Authority, ControlAuthority, OpenAuthority, hurried, noticed
 from portfolio_platform.paper.beginning import require_free, universe_of
 from portfolio_platform.paper.closing import Closing
 from portfolio_platform.paper.engine import Day, Judges, Parts, Plans, is_running
@@ -212,6 +212,7 @@ class PaperLoop:
             self._authority.caught_up(connection)
             batch = InstrumentBatch(self._machine, portfolio, self._placed)
             day = Day(self._with_provider(), self.kept, batch, self._authority)
+            day.happened.findings += hurried(self._authority, end, self.kept.findings)
             for symbol, commands in self._undone.items():
                 day.undone(symbol, commands)
             events = [] if self._version else [new_event(portfolio, self._open(), "opened")]
