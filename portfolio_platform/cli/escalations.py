@@ -1,5 +1,6 @@
 """Commands about escalations: what is asked, who answered, and a person's answer."""
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -109,7 +110,7 @@ def answer_(
         late = ", after its time was over" if case.late else ""
         out.print(f"{plain(identity)} is {case.status} by {plain(by)}{late}", soft_wrap=True, highlight=False)
         if case.status == "approved" and case.escalation.trigger == "constraint_violation" and case.escalation.subject:
-            name = plain(case.escalation.subject)
+            name = plain(quote(case.escalation.subject))
             out.print("next: the plan can be approved with the exception:", highlight=False)
             out.print(
                 f"  portfolio orchestrate approve {name} --accept-conditions --by NAME --reason TEXT", soft_wrap=True, highlight=False
@@ -181,7 +182,7 @@ def _print_case(case: "Case", now: int) -> None:
             out.print(f"  condition: {plain(text)}", soft_wrap=True, highlight=False)
         return
     out.print("next:", highlight=False)
-    name = plain(asked.escalation_id)
+    name = plain(quote(asked.escalation_id))
     out.print(f"  portfolio escalations answer {name} --answer approve --by NAME --reason TEXT", soft_wrap=True, highlight=False)
 
 

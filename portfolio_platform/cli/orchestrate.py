@@ -1,6 +1,7 @@
 """Commands that make plans a person can execute: plan, preview, validate, guide, approve, withdraw, list."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -210,7 +211,7 @@ def _told(outcome: "Outcome") -> None:
         until = f"{outcome.papers.plan.expires_at:%Y-%m-%d %H:%M} UTC"
         out.print(f"plan {plain(name)} {again} by {plain(approved.by)}; begin it before {until}", soft_wrap=True, highlight=False)
         out.print("next: place the orders as the guide says, then report them:", highlight=False)
-        out.print(f"  portfolio execution report {plain(name)}", soft_wrap=True, highlight=False)
+        out.print(f"  portfolio execution report {plain(quote(name))}", soft_wrap=True, highlight=False)
         return
     out.print(f"[bold red]refused[/] ({outcome.refused.code}): {plain(outcome.refused.reason)}", soft_wrap=True, highlight=False)
     if outcome.regenerated is not None:

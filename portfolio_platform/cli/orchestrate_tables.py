@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -94,7 +95,7 @@ def footing(made: "Prepared") -> None:
             routed = made.papers.profile.escalation
             said = f"{routed.routing} is asked for an exception within {routed.sla_minutes} minutes"
             out.print(f"{plain(said)}: escalation {plain(asked)}; next:", soft_wrap=True, highlight=False)
-            out.print(f"  portfolio escalations show {plain(asked)}", soft_wrap=True, highlight=False)
+            out.print(f"  portfolio escalations show {plain(quote(asked))}", soft_wrap=True, highlight=False)
         else:
             out.print("next: mend what blocks it, then plan again", highlight=False)
         return
@@ -102,7 +103,7 @@ def footing(made: "Prepared") -> None:
         return
     accept = " --accept-conditions" if plan.conditions else ""
     out.print("next: read plan.html in the folder, then", highlight=False)
-    out.print(f"  portfolio orchestrate approve {plain(name)}{accept} --by NAME --reason TEXT", soft_wrap=True, highlight=False)
+    out.print(f"  portfolio orchestrate approve {plain(quote(name))}{accept} --by NAME --reason TEXT", soft_wrap=True, highlight=False)
 
 
 def plans(portfolio: str, found: Iterable["PlanState"], now: int) -> None:

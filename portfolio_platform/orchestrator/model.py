@@ -19,6 +19,8 @@ from portfolio_platform.orchestrator.amounts import Cost, Minor, Money, Percenta
 
 Side = Literal["sell", "buy"]
 Severity = Literal["error", "warning", "info"]
+CASH_SECTOR = "cash"
+"""What no sector may be called, however it is written: the tables show the accounts' money under it."""
 
 
 def _printable(text: str) -> str:
@@ -125,6 +127,12 @@ class Snapshot(Typed):
     def _hangs_together(self) -> Self:
         _unique("accounts", (account.account for account in self.accounts))
         _unique("instruments", (instrument.ticker for instrument in self.instruments))
+        named = next((one for one in self.instruments if one.sector.casefold() == CASH_SECTOR), None)
+        if named is not None:
+            raise ValueError(
+                f"the sector of {named.ticker} is {named.sector!r}, which means the money of the accounts; "
+                "give it another name, such as Money Market, in the rankings too"
+            )
         for account in self.accounts:
             _unique(f"account {account.account!r}: holdings", (holding.ticker for holding in account.holdings))
             for holding in account.holdings:

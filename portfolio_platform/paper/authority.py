@@ -340,7 +340,7 @@ def hurried(authority: Authority, end: int, known: Sequence[Finding]) -> list[Fi
     if not isinstance(authority, ControlAuthority) or authority.state.now <= end + NANOSECONDS_PER_DAY:
         return []
     text = (
-        f"somebody acted on {authority.state.portfolio} at {format_timestamp(authority.state.now)}, by a clock that is ahead of its sessions: "
+        f"somebody acted on {authority.state.portfolio} at {format_timestamp(authority.state.now)}, a clock ahead of its sessions: "
         "until they are there, intents are refused as too old; act with --as-of at a session's end, and begin another portfolio to go on"
     )
     found = Finding(end, "control_ahead", text)

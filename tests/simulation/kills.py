@@ -118,15 +118,19 @@ def one_round(url: str, first: int, delay: float, *, after_first: bool) -> list[
     return [(int(number), said) for number, said in lines]
 
 
-def survive(url: str, rounds: int, seed: int, longest: float = 0.04) -> Survived:
-    """Kill a worker many times on one book; raise where an acknowledged answer is missing, changed, or there twice."""
+def survive(url: str, rounds: int, seed: int, longest: float = 0.04, *, least: int = 0) -> Survived:
+    """Kill a worker many times on one book; raise where an acknowledged answer is missing, changed, or there twice.
+
+    A busy machine acknowledges less before it is killed: it goes on, up to ten times as many rounds, until ``least`` are acknowledged.
+    """
     draw = random.Random(seed)
     with Book(url) as book:
         book.create()
         begun(book)
     acknowledged: dict[int, str] = {}
-    again, first = 0, 0
-    for _ in range(rounds):
+    again, first, turns = 0, 0, 0
+    while turns < rounds or (len(acknowledged) < least and turns < 10 * rounds):
+        turns += 1
         heard = one_round(url, first, draw.uniform(0.0, longest), after_first=draw.random() < 0.8)
         for number, said in heard:
             if number in acknowledged:
@@ -134,7 +138,7 @@ def survive(url: str, rounds: int, seed: int, longest: float = 0.04) -> Survived
                 assert acknowledged[number] == said, f"command {number} was answered {acknowledged[number]}, and then {said}"
             acknowledged[number] = said
         first = max(0, max(acknowledged, default=-1) + 1 - AGAIN)
-    return _looked_at(url, rounds, acknowledged, again)
+    return _looked_at(url, turns, acknowledged, again)
 
 
 def _looked_at(url: str, rounds: int, acknowledged: dict[int, str], again: int) -> Survived:

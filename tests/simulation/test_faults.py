@@ -11,7 +11,7 @@ from tests.simulation.torn import tear
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice_when_processes_are_killed(tmp_path):
-    found = survive(sqlite_url(tmp_path / "book.sqlite"), rounds=15, seed=1)
+    found = survive(sqlite_url(tmp_path / "book.sqlite"), rounds=15, seed=1, least=16)
     assert found.acknowledged > 15
     assert found.again > 0
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from portfolio_platform.clock import FixedClock
+from portfolio_platform.clock import FixedClock, end_of_day
 from portfolio_platform.control.plane import ControlPlane
 from portfolio_platform.control.terms import Order
-from portfolio_platform.days import end_of_day_ns, nanoseconds
+from portfolio_platform.days import end_of_day_ns
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.paper.loop import PaperLoop
@@ -59,9 +59,7 @@ def test_a_run_over_all_symbols_goes_on_with_those_it_was_begun_with_when_others
 def test_an_order_by_a_clock_that_is_ahead_of_the_sessions_is_found_once(acted: date, findings: int, paper_copy: Home) -> None:
     at = end_of_day_ns(acted)
     order = Order("mode-1", "mode", "operator", "ada", "why", at, at + 10**15, mode="defensive")
-    clock = FixedClock.end_of(acted)
-    assert nanoseconds(clock.now()) == at
-    ControlPlane(paper_copy.book, clock).give_order("paper", [order])
+    ControlPlane(paper_copy.book, FixedClock(end_of_day(acted))).give_order("paper", [order])
     for days in (3, 4):
         loop = PaperLoop(paper_copy, OPTIONS, None, LAST + timedelta(days=days))
         loop.run()
