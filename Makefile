@@ -1,7 +1,7 @@
 # make run    set up, import the sample, run the platform once, show the newest reports
 # make ui     the Dagster UI on 127.0.0.1:3000
 # make test   the tests          make check  lint, types, import arrows
-# make prove  the long proofs of the control plane, with figures
+# make prove  the long proofs of the control plane and of the workflows, with figures
 # make bench  speed, as ratios   make lock   pin the dependencies anew (needs uv)
 
 SHELL := /bin/bash
@@ -40,6 +40,7 @@ check: $(INSTALLED)
 
 prove: $(INSTALLED)
 	@$(BIN)/python -m tests.simulation.prove
+	@$(BIN)/python -m tests.simulation.instruments_prove --share 0.3
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks

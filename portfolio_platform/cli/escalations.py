@@ -9,7 +9,8 @@ from portfolio_platform.cli.options import AsOf, HomeOption, Json, Portfolio, op
 from portfolio_platform.errors import WrongUse
 
 if TYPE_CHECKING:
-    from portfolio_platform.orchestrator.escalation import Case
+    from portfolio_platform.home import Home
+    from portfolio_platform.orchestrator.escalation import Case, Change
 
 escalations = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="What a plan or an execution asks of a person, and the answers."
@@ -84,6 +85,9 @@ def answer_(
     by: Annotated[str, typer.Option("--by", help="Your name: it stays in the log.")],
     reason: Annotated[str, typer.Option("--reason", help="Why.")],
     condition: Annotated[list[str] | None, typer.Option("--condition", help="What has to hold; repeat it for several.")] = None,
+    drop: Annotated[list[str] | None, typer.Option("--drop", metavar="TRADE", help="On paper: this trade is not done.")] = None,
+    shares: Annotated[list[str] | None, typer.Option("--shares", metavar="TRADE=N", help="On paper: only so many shares.")] = None,
+    account: Annotated[list[str] | None, typer.Option("--account", metavar="TRADE=NAME", help="On paper: in another account.")] = None,
     portfolio: Portfolio = None,
     json: Json = False,
     home: HomeOption = None,
@@ -101,20 +105,45 @@ def answer_(
         given = next((one for one in answers if one == answer), None)
         if given is None:
             raise WrongUse(f"{answer!r} is no answer; approve, defer or halt it")
+        base = opened_home.require()
+        changes = _changes(base, identity, drop or [], shares or [], account or []) if drop or shares or account else ()
         case = answer_escalation(
-            opened_home.require(), identity, given, by=by, reason=reason, conditions=condition or (), portfolio=portfolio or ""
+            base, identity, given, by=by, reason=reason, conditions=condition or (), changes=changes, portfolio=portfolio or ""
         )
         if json:
             print_json(view(case, nanoseconds(opened_home.clock.now()), whole=True))
             return
         late = ", after its time was over" if case.late else ""
         out.print(f"{plain(identity)} is {case.status} by {plain(by)}{late}", soft_wrap=True, highlight=False)
-        if case.status == "approved" and case.escalation.trigger == "constraint_violation" and case.escalation.subject:
+        if case.status == "approved" and case.escalation.plan and case.escalation.subject:
             name = plain(quote(case.escalation.subject))
             out.print("next: the plan can be approved with the exception:", highlight=False)
             out.print(
                 f"  portfolio orchestrate approve {name} --accept-conditions --by NAME --reason TEXT", soft_wrap=True, highlight=False
             )
+
+
+def _changes(home: "Home", identity: str, drop: list[str], shares: list[str], accounts: list[str]) -> "tuple[Change, ...]":
+    """Return the changes of trades as they were typed. Raises `WrongUse`."""
+    from decimal import Decimal, InvalidOperation
+
+    from portfolio_platform.desk.paper_execution import changes_for
+
+    parts = {name: dict(_pair(name, text) for text in texts) for name, texts in (("--shares", shares), ("--account", accounts))}
+    try:
+        numbers = {trade: Decimal(text) for trade, text in parts["--shares"].items()}
+    except InvalidOperation as error:
+        raise WrongUse(f"--shares {', '.join(shares)}: that is no number of shares; write it as T1=50") from error
+    if not all(number.is_finite() and 0 < number < 10**12 for number in numbers.values()):
+        raise WrongUse(f"--shares {', '.join(shares)}: state a number above 0; --drop leaves a trade out")
+    return changes_for(home, identity, drop, numbers, parts["--account"])
+
+
+def _pair(name: str, text: str) -> tuple[str, str]:
+    trade, sign, value = text.partition("=")
+    if not (trade and sign and value):
+        raise WrongUse(f"{name} {text!r}: write the trade and what changes of it, such as {name} T1=...")
+    return trade, value
 
 
 def view(case: "Case", now: int, *, whole: bool = False) -> dict[str, Any]:

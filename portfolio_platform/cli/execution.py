@@ -76,7 +76,7 @@ def report(
             "fee": fee, "stop_price": stop, "profit_targets": targets, "note": note, "at": _text(at or base.clock.now()),
         }  # fmt: skip
         _one_way(csv, interactive, quantity, trade, bool(placed or give_up), bool(withdraw))
-        form = _asked(base, execution_id) if interactive else None
+        form = _asked(base, execution_id, by) if interactive else None
         given = Given(
             by=by or (form.by if form is not None else ""),
             rows=form.rows if form is not None else _rows(base, csv, row if quantity else None),
@@ -226,11 +226,11 @@ def _rows(home: "Home", csv: Path | None, row: dict[str, str] | None) -> "Rows":
     return NOTHING if row is None else read_texts(row, home.clock.now(), "the command line")
 
 
-def _asked(home: "Home", execution_id: str) -> "Given":
+def _asked(home: "Home", execution_id: str, by: str) -> "Given":
     from portfolio_platform.cli.execution_form import ask
     from portfolio_platform.desk.execution import read_state
 
-    return ask(read_state(home, execution_id), home.clock.now())
+    return ask(read_state(home, execution_id), home.clock.now(), by)
 
 
 def _hand_in(home: "Home", execution_id: str, given: "Given", json: bool) -> None:

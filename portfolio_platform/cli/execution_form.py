@@ -14,8 +14,8 @@ from portfolio_platform.orchestrator.execution_rows import GivenFill, Rows, read
 NAME = "the form"
 
 
-def ask(state: ExecutionState, now: datetime) -> Given:
-    """Ask for every trade that is left, and once more where an answer cannot be right; return what was said.
+def ask(state: ExecutionState, now: datetime, by: str = "") -> Given:
+    """Ask for every trade that is left, and once more where an answer cannot be right; return what was said, and by whom.
 
     At each trade: ``y`` it was filled, ``n`` nothing was done of it (Enter), ``x`` it is not going to be done, ``q`` no more questions.
     """
@@ -35,8 +35,7 @@ def ask(state: ExecutionState, now: datetime) -> Given:
             given_up.append((trade.trade_id, typer.prompt("  why", default="not done")))
         if answer == "y":
             given.append(_fill(one, state, now))
-    by = typer.prompt("your name")
-    return Given(by=by, rows=Rows(NAME, tuple(given)), given_up=tuple(given_up))
+    return Given(by=by or typer.prompt("your name"), rows=Rows(NAME, tuple(given)), given_up=tuple(given_up))
 
 
 def _fill(one: TradeProgress, state: ExecutionState, now: datetime) -> GivenFill:

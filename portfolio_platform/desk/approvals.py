@@ -24,10 +24,11 @@ from portfolio_platform.desk import envelope, log
 from portfolio_platform.desk.escalations import cases_in
 from portfolio_platform.desk.events import DeskEvent, PlanApproved, PlanClosed, PlanRefused
 from portfolio_platform.desk.exceptions import not_to_be_excepted
+from portfolio_platform.desk.execution_events import state_from
 from portfolio_platform.desk.model import PlanState, apply, in_force
 from portfolio_platform.desk.prepare import Prepared, drafted, keep, plan_named, state_of
 from portfolio_platform.desk.snapshot import SOURCE
-from portfolio_platform.desk.sources import Gathered, path_of, rankings_of, restrictions_of, take, wanted_tickers
+from portfolio_platform.desk.sources import RESTRICTIONS, Gathered, path_of, rankings_of, restrictions_of, take, wanted_tickers
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.orchestrator.accounts import AccountTerms
 from portfolio_platform.orchestrator.escalation import Case
@@ -151,7 +152,7 @@ def approve(home: "Home", wanted: Wanted, *, signed: SignedApproval | None = Non
 
 
 def withdraw(home: "Home", execution_id: str, *, by: str, reason: str) -> PlanState:
-    """Take a plan back before anything of it was executed, so that another can be made.
+    """Take a plan back before anything of it was executed, so that another can be made; one that is executed on paper at any time.
 
     Raises:
         WrongUse: there is no such plan, it is over, or its execution has begun: that is ended by a report.
@@ -166,7 +167,7 @@ def withdraw(home: "Home", execution_id: str, *, by: str, reason: str) -> PlanSt
     with home.book.writing() as connection:
         take_log_lock(connection)
         plan = log.plans_of(connection, portfolio)[found.execution_id]
-        if plan.stage == "executing":
+        if plan.stage == "executing" and not state_from(connection, portfolio, plan).on_paper:
             raise WrongUse(f"plan {plan.execution_id} is being executed; report what was done (`portfolio execution report`)")
         if plan.stage in ("closed", "superseded"):
             raise WrongUse(f"plan {plan.execution_id} is {plan.status(nanoseconds(at)).replace('_', ' ')} already")
@@ -318,9 +319,10 @@ def _now(home: "Home", papers: PlanPapers, plan: PlanState, snapshot: Path | Non
             raise WrongUse(f"the plan was made on {read['snapshot']}, which is gone; give the portfolio as it is now (--snapshot FILE)")
     tickers = wanted_tickers(rankings or papers.rankings, papers.recommendation, papers.queue)
     taken, terms, sources = take(home, papers.plan.portfolio, at, tickers=tickers, snapshot=file, accounts=accounts)
-    restricted_at = _file(home, read["restrictions"])
+    listed = read.get("restrictions", f"orchestrator/{RESTRICTIONS}")
+    restricted_at = _file(home, listed)
     if restricted_at is None:
-        raise WrongUse(f"the restriction list of the plan, {read['restrictions']}, is gone; put it back, empty where nothing is restricted")
+        raise WrongUse(f"the restriction list of the plan, {listed}, is gone; put it back, empty where nothing is restricted")
     restrictions = restrictions_of(home, restricted_at)[0]
     inputs = replace(papers.inputs, snapshot=taken.snapshot, restrictions=restrictions, rankings=rankings or papers.rankings, at=at)
     named = (*sources, *((name, read[name]) for name in ("rankings", "restrictions") if name in read))

@@ -28,7 +28,7 @@ from portfolio_platform.desk.execution_events import (
 )
 from portfolio_platform.desk.execution_files import bring_fills, holders_of
 from portfolio_platform.desk.model import PlanState
-from portfolio_platform.errors import WrongUse
+from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.booking import booked
 from portfolio_platform.orchestrator.executed import Executed, GivenUp, Placing, ReportedFill
@@ -36,6 +36,7 @@ from portfolio_platform.orchestrator.execution_flags import ExecutionFlag, flags
 from portfolio_platform.orchestrator.execution_intake import Taken, Unfit, take, withdraw
 from portfolio_platform.orchestrator.execution_report import Report
 from portfolio_platform.orchestrator.execution_rows import BadRow, Rows
+from portfolio_platform.orchestrator.model import RestrictionList
 
 NOTHING = Rows("the report")
 
@@ -96,7 +97,7 @@ def report(home: Home, execution_id: str, given: Given) -> Reported:
             keep(connection, portfolio, refused, f"refused/{refused.at}/{refused.code}/{said}", at=now)
         else:
             state = state_from(connection, portfolio, plan)
-            taken, made = _made(state, given, now, holders_of(home, state.papers))
+            taken, made = _made(state, given, now, holders_of(home, state.papers), *_restrictions_now(home, plan))
             if made is not None:
                 event = ExecutionReported(nanoseconds(now), execution_id, made.number, given.by, text_of(made))
                 log.write(connection, portfolio, [(event, log.key_of(event, f"report/{made.number}"))], at=now, names=IN_PORTFOLIO)
@@ -181,7 +182,38 @@ def _refusal(plan: PlanState, given: Given, now: datetime) -> ExecutionRefused |
     return None
 
 
-def _made(state: ExecutionState, given: Given, now: datetime, holders: Mapping[str, str]) -> tuple[Taken, Report | None]:
+def _restrictions_now(home: Home, plan: PlanState) -> tuple[RestrictionList | None, tuple[str, ...]]:
+    """Return the restriction list as it is now; where it cannot be read a note says so, for what was done has to be taken all the same."""
+    from portfolio_platform.desk.sources import RESTRICTIONS, path_of, restrictions_of
+
+    try:
+        return restrictions_of(home, path_of(home, dict(plan.made.sources).get("restrictions", f"orchestrator/{RESTRICTIONS}")))[0], ()
+    except (DataProblem, WrongUse) as error:
+        return None, (f"whether a name is restricted by now was not looked at: {error}",)
+
+
+def _restricted(fills: Sequence[ReportedFill], listed: RestrictionList | None) -> list[ExecutionFlag]:
+    """Return a flag for each fill of a name that was restricted on its day."""
+    found = []
+    for fill in fills:
+        barred = listed.in_force(fill.at.date()).get(fill.ticker) if listed is not None else None
+        if barred is not None:
+            text = f"{fill.trade_id or 'unplanned'} {fill.side} {fill.ticker}: the name is restricted ({barred.reason})"
+            flag = ExecutionFlag(
+                code="restricted", trade_id=fill.trade_id, fill_id=fill.fill_id, text=text, found=barred.reason, at=fill.at
+            )
+            found.append(flag)
+    return found
+
+
+def _made(
+    state: ExecutionState,
+    given: Given,
+    now: datetime,
+    holders: Mapping[str, str],
+    listed: RestrictionList | None,
+    notes: tuple[str, ...],
+) -> tuple[Taken, Report | None]:
     """Return what became of the rows, and the report to keep; None where nothing of it is new."""
     accounts = sorted(one.account for one in state.papers.snapshot.accounts)
     taken = take(given.rows, state.executed, accounts, corrections=given.corrections)
@@ -202,15 +234,15 @@ def _made(state: ExecutionState, given: Given, now: datetime, holders: Mapping[s
         by=given.by,
         source=given.rows.name,
         fills=(*_booked(state.executed, taken.fills, holders), *withdrawn),
-        placings=_placings(state.executed, given),
+        placings=_placings(state.executed, given, now),
         given_up=_given_up(state.executed, given, now),
         set_aside=tuple(one for one in bad if (one.column, one.value, one.rule, one.row) not in seen),
     )
-    taken = Taken(taken.fresh, (*taken.corrected, *withdrawn), taken.known, tuple(bad), taken.passed_over, taken.notes)
+    taken = Taken(taken.fresh, (*taken.corrected, *withdrawn), taken.known, tuple(bad), taken.passed_over, (*taken.notes, *notes))
     if not made.says_something:
         return taken, None
     known = {flag.key for flag in state.flags}
-    flags = flags_of(with_report(state.executed, made), state.papers.profile, now)
+    flags = (*flags_of(with_report(state.executed, made), state.papers.profile, now), *_restricted(taken.fills, listed))
     return taken, made.model_copy(update={"flags": tuple(flag for flag in flags if flag.key not in known)})
 
 
@@ -223,9 +255,13 @@ def _booked(executed: Executed, fills: Sequence[ReportedFill], holders: Mapping[
     return tuple(known[fill.fill_id] for fill in fills)
 
 
-def _placings(executed: Executed, given: Given) -> tuple[Placing, ...]:
-    for name, _ in given.placed:
+def _placings(executed: Executed, given: Given, now: datetime) -> tuple[Placing, ...]:
+    made_at = executed.plan.made_at
+    for name, when in given.placed:
         _known_trade(executed, name)
+        if not made_at <= when <= now:
+            said = f"{when:%Y-%m-%d %H:%M:%S} UTC is not between the plan's {made_at:%Y-%m-%d %H:%M:%S} and now, {now:%Y-%m-%d %H:%M:%S}"
+            raise WrongUse(f"the order of {name} cannot have been given then: {said}; put the time right")
     return tuple(Placing(trade_id=name, at=when) for name, when in given.placed if name not in executed.placings)
 
 

@@ -86,7 +86,6 @@ def fill_rows(fill: ReportedFill, plan: Plan) -> list[dict[str, str]]:
 def _row(fill: ReportedFill, plan: Plan, strategy: str, quantity: Decimal, gone: bool, number: int) -> dict[str, str]:
     trade = next((one for one in plan.trades if one.trade_id == fill.trade_id), None)
     planned = trade if trade is not None and trade.ticker == fill.ticker else None
-    decided = fill.at >= plan.made_at  # what was done before the plan was made is no consequence of it
     cells = {
         "execution_id": fill.fill_id if strategy == STRATEGY else f"{fill.fill_id}~{strategy}",
         "ts": format_timestamp(nanoseconds(fill.at)),
@@ -100,8 +99,8 @@ def _row(fill: ReportedFill, plan: Plan, strategy: str, quantity: Decimal, gone:
         "fee": "0" if number else f"{major(fill.fee_minor, plan.digits):f}",
         "order_id": f"{plan.execution_id}.{fill.trade_id or 'beyond'}",
         "template": plan.kind,
-        "decision_price": f"{planned.price:f}" if planned is not None and decided else "",
-        "decision_ts": format_timestamp(nanoseconds(plan.made_at)) if decided else "",
+        "decision_price": "" if planned is None else f"{planned.price:f}",
+        "decision_ts": format_timestamp(nanoseconds(plan.made_at)),
         "stop_price": "" if fill.stop_price is None else f"{fill.stop_price:f}",
         "target_price": f"{fill.profit_targets[0]:f}" if fill.profit_targets else "",
         "account": fill.account,

@@ -5,9 +5,10 @@ ledger of a portfolio that is on paper; a live one is refused.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,7 @@ from portfolio_platform.book.engine import take_log_lock
 from portfolio_platform.book.events import chain_head, stream_version
 from portfolio_platform.broker.model import Bar, Filled
 from portfolio_platform.broker.rows import bar_of, fills_csv
-from portfolio_platform.control.money import digits_of
+from portfolio_platform.control.money import QUANTITY_PLACES, digits_of, major
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.desk import log, notices
 from portfolio_platform.desk import paper_events as kept
@@ -35,7 +36,8 @@ from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active
 from portfolio_platform.lake.facts import BARS, FILLS, IMPORTS, PORTFOLIOS
-from portfolio_platform.orchestrator.escalation import EscalationEvent, Opened
+from portfolio_platform.orchestrator.amounts import plain
+from portfolio_platform.orchestrator.escalation import Change, EscalationEvent, Opened
 from portfolio_platform.orchestrator.loop_inputs import started
 from portfolio_platform.orchestrator.loop_model import Decided, OpenEscalation, Overdue, SettleEscalation
 from portfolio_platform.orchestrator.model import ApprovedQueue, Snapshot
@@ -140,11 +142,12 @@ def run_on(home: Home, execution_id: str, *, until: datetime | None = None) -> R
     Decisions that were given since (`portfolio escalations answer`) are taken first. Nothing new: nothing happens.
 
     Raises:
-        WrongUse: there is no such execution on paper.
+        WrongUse: there is no such execution on paper, or its plan was withdrawn.
         DataProblem: its log does not lead where it led.
     """
     with home.book.reading() as connection:
         begun = kept.named(connection, execution_id)
+        _refuse_withdrawn(connection, begun)
         run = PaperRun.resumed(begun, kept.steps(connection, begun))
     refuse_live(home, begun.portfolio)
     end = nanoseconds(min(until or home.clock.now(), home.clock.now()))
@@ -167,6 +170,12 @@ def run_on(home: Home, execution_id: str, *, until: datetime | None = None) -> R
     _ended(home, run)
     notices.tell_escalations(home)
     return Ran(run, count, filled, imported, _why(run))
+
+
+def _refuse_withdrawn(connection: Connection, begun: PaperBegun) -> None:
+    closed = log.plans_of(connection, begun.portfolio)[begun.execution_id].closed if begun.plan else None
+    if closed is not None and closed.outcome == "withdrawn":
+        raise WrongUse(f"plan {begun.execution_id} was withdrawn by {closed.by} ({closed.reason}); its execution on paper has ended")
 
 
 def _why(run: PaperRun) -> str:
@@ -327,6 +336,41 @@ def wanted_plan(home: Home, execution_id: str, *, by: str, slippage: int, fee: i
     if plan.approved is None or status != "approved":
         raise WrongUse(f"plan {plan.execution_id} is {status.replace('_', ' ')}; only an approved plan that nobody has begun is executed")
     return Wanted(papers.queue, papers.snapshot, papers.profile, by, at, plan.execution_id, slippage, fee, seed)
+
+
+def changes_for(
+    home: Home, escalation_id: str, drop: Sequence[str], shares: Mapping[str, Decimal], accounts: Mapping[str, str]
+) -> tuple[Change, ...]:
+    """Return the changes of trades that an approval asks for, of the execution on paper that is asked about.
+
+    Args:
+        home: whose log.
+        escalation_id: what is answered.
+        drop: trades that are not done at all.
+        shares: how many of a trade, fewer than were approved.
+        accounts: in which account instead.
+
+    Raises:
+        WrongUse: it is of no execution on paper, or a change cannot be made: the loop would go on without it.
+    """
+    run = next((one for one in runs(home) if one.state.escalation(escalation_id) is not None), None)
+    if run is None:
+        raise WrongUse(f"escalation {escalation_id} is of no execution on paper, whose trades alone an answer changes; modify the plan")
+    trades = {one.trade.trade_id: one for one in run.state.trades}
+    found = []
+    for name in sorted({*drop, *shares, *accounts}):
+        one = trades.get(name)
+        if one is None or one.status not in ("pending", "halted", "execution_failed"):
+            what = "no trade of it" if one is None else f"{one.status.replace('_', ' ')}"
+            raise WrongUse(f"trade {name!r} is {what} and cannot be changed; it has {', '.join(trades)}")
+        quantity = int(shares[name] * 10**QUANTITY_PLACES) if name in shares else None
+        if quantity is not None and not (0 < quantity <= one.trade.quantity and quantity % one.trade.lot == 0):
+            most = plain(major(one.trade.quantity, QUANTITY_PLACES))
+            raise WrongUse(f"trade {name!r}: {shares[name]:f} is no whole number of lots above 0 and up to the approved {most:f} shares")
+        if accounts.get(name, "") and accounts[name] not in run.snapshot.by_account:
+            raise WrongUse(f"there is no account {accounts[name]!r}; there are {', '.join(run.snapshot.by_account)}")
+        found.append(Change(name, quantity, accounts.get(name), name in drop))
+    return tuple(found)
 
 
 def runs(home: Home, portfolio: str | None = None) -> Sequence[PaperRun]:

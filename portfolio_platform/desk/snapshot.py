@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from portfolio_platform.control.money import digits_of, minor
 from portfolio_platform.days import NANOSECONDS_PER_DAY, day_number, end_of_day_ns, nanoseconds, to_date
 from portfolio_platform.desk.lots import Book, Dividend, Filled, Happening, Key, Lot, Moved, Netted, Split, netted
+from portfolio_platform.desk.snapshot_findings import opposed_strategies, several_accounts, short_position
 from portfolio_platform.errors import DataProblem, WrongUse
 from portfolio_platform.orchestrator.accounts import AccountTerms
-from portfolio_platform.orchestrator.amounts import EXACT, LARGEST_MINOR, money, plain, worth
+from portfolio_platform.orchestrator.amounts import EXACT, LARGEST_MINOR, plain, worth
 from portfolio_platform.orchestrator.model import Account, Finding, Holding, Instrument, Snapshot, TaxLot
 
 if TYPE_CHECKING:
@@ -99,26 +100,12 @@ def snapshot_of(
     prices, known, rates = reading.prices(wanted), reading.known, reading.rates
     base, digits = reading.currency, digits_of(reading.currency)
     account = terms or AccountTerms(portfolio=portfolio)
-    findings: list[Finding] = []
     cash = sum(minor(EXACT.multiply(amount, rates.of(currency)), digits) for currency, amount in sorted(book.cash.items()))
-    holdings, shorts = [], set()
-    for one in held:
-        unit = _unit(one, known, rates)
-        priced = prices.get(one.symbol)
-        if priced is None:
-            raise DataProblem(f"{portfolio}: {one.symbol} is held and has no price up to {at.isoformat()}; import its bars")
-        if one.opposed:
-            findings.append(_opposed(one))
-        if one.short:
-            value = worth(one.short, EXACT.multiply(priced.price, unit), digits)
-            cash -= value
-            shorts.add(one.symbol)
-            findings.append(_short(one, value, digits, base))
-        else:
-            holdings.append(_holding(portfolio, one, unit))
+    holdings, shorts, findings = _sided(portfolio, held, prices, reading, digits, at)
+    cash -= sum(shorts.values())
     named = reading.account_names()
     if len(named) > 1:
-        findings.append(_several_accounts(named))
+        findings.append(several_accounts(named))
     instruments = [
         _instrument(symbol, known, prices[symbol], rates, digits, account)
         for symbol in wanted
@@ -142,11 +129,38 @@ def snapshot_of(
         "instruments": instruments,
         "pending": (*reading.pending(), *pending),
     }
+    return Taken(_valid(portfolio, content), tuple(findings))
+
+
+def _valid(portfolio: str, content: Mapping[str, object]) -> Snapshot:
     try:
-        return Taken(Snapshot.model_validate(content), tuple(findings))
+        return Snapshot.model_validate(content)
     except ValidationError as error:
         said = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors()[:5])
         raise DataProblem(f"{portfolio}: the ledger's portfolio cannot be planned with: {said}") from error
+
+
+def _sided(
+    portfolio: str, held: Iterable[Netted], prices: Mapping[str, _Priced], reading: "_Reading", digits: int, at: datetime
+) -> tuple[list[Holding], dict[str, int], list[Finding]]:
+    """Return what is held long, what buying back each short would cost in minor units, and what there is to say of both."""
+    holdings: list[Holding] = []
+    shorts: dict[str, int] = {}
+    findings: list[Finding] = []
+    for one in held:
+        unit = _unit(one, reading.known, reading.rates)
+        priced = prices.get(one.symbol)
+        if priced is None:
+            raise DataProblem(f"{portfolio}: {one.symbol} is held and has no price up to {at.isoformat()}; import its bars")
+        if one.opposed:
+            findings.append(opposed_strategies(one))
+        if one.short:
+            value = worth(one.short, EXACT.multiply(priced.price, unit), digits)
+            shorts[one.symbol] = shorts.get(one.symbol, 0) + value
+            findings.append(short_position(one, value, digits, reading.currency))
+        else:
+            holdings.append(_holding(portfolio, one, unit))
+    return holdings, shorts, findings
 
 
 def _holding(portfolio: str, one: Netted, unit: Decimal) -> Holding:
@@ -205,23 +219,6 @@ def _counted(symbol: str, of: _Known, rates: "_Rates", base: str) -> list[Findin
         return []
     text = f"{symbol} is counted in {base} ({', '.join(parts)}); on an order its limit price is in {of.currency} for one unit"
     return [Finding(code="counted_in_base", severity="warning", subject=symbol, message=text, remedy="work the limit price out before")]
-
-
-def _short(one: Netted, value: int, digits: int, base: str) -> Finding:
-    text = f"{one.symbol} is held short ({one.short:f}): its {money(value, digits)} {base} is taken off the cash, as if it was bought back"
-    return Finding(
-        code="short_position", severity="warning", subject=one.symbol, message=text, remedy="no plan trades it; look after it by hand"
-    )
-
-
-def _opposed(one: Netted) -> Finding:
-    text = f"strategies hold {one.opposed:f} of {one.symbol} against each other; the account holds the difference, and a plan trades that"
-    return Finding(code="opposed_strategies", severity="info", subject=one.symbol, message=text)
-
-
-def _several_accounts(names: Iterable[str]) -> Finding:
-    text = f"the ledger's fills name several accounts ({', '.join(names)}); they are planned as one"
-    return Finding(code="several_accounts", severity="warning", subject="accounts", message=text, remedy="give a file of each (--snapshot)")
 
 
 class _Rates:

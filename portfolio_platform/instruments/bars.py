@@ -78,7 +78,7 @@ def _with_bar(window: Window, bar: Bar) -> Window:
     timeframe, bars, _, keep = window
     kept = bars if len(bars) < keep else bars[1 - keep :] if keep > 1 else ()
     # what a named tuple is made by, without its keywords: this runs at every candle
-    return tuple.__new__(Window, (timeframe, kept + (bar,), None, keep))
+    return tuple.__new__(Window, (timeframe, kept + (bar,), None, keep))  # noqa: RUF005 - one copy less
 
 
 def _aggregated(window: Window, bar: Bar, closes: bool) -> Window:

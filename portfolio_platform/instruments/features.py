@@ -57,7 +57,7 @@ def atr(bars: Bars, n: int) -> int:
     The true range of a bar is its range with the close before (Wilder, New Concepts in Technical Trading Systems, 1978); the mean is a
     plain one, so that it rests on n + 1 bars alone.
     """
-    return _divided(_true_ranges(bars, n), n) if 0 < n < len(bars) else 0
+    return divided(_true_ranges(bars, n), n) if 0 < n < len(bars) else 0
 
 
 def highest(bars: Bars, n: int) -> int:
@@ -72,10 +72,10 @@ def lowest(bars: Bars, n: int) -> int:
 
 def mean(bars: Bars, n: int) -> int:
     """Return the mean close of the last n bars; 0 where there are fewer."""
-    return _divided(_closes(bars, n), n) if 0 < n <= len(bars) else 0
+    return divided(_closes(bars, n), n) if 0 < n <= len(bars) else 0
 
 
-def _divided(numerator: int, denominator: int) -> int:
+def divided(numerator: int, denominator: int) -> int:
     """Return a quotient rounded half to even; the denominator is positive."""
     whole, rest = divmod(numerator, denominator)
     twice = 2 * rest
@@ -83,7 +83,7 @@ def _divided(numerator: int, denominator: int) -> int:
 
 
 def _parts(numerator: int, denominator: int) -> int | None:
-    return _divided(numerator * MILLION, denominator) if denominator > 0 else None
+    return divided(numerator * MILLION, denominator) if denominator > 0 else None
 
 
 def _closes(bars: Bars, n: int) -> int:
@@ -116,7 +116,7 @@ def mid_rank(values: Sequence[int]) -> int:
     last = values[-1]
     below = sum([one < last for one in values])
     equal = sum([one == last for one in values])
-    return _divided((2 * below + equal + 1) * MILLION, 2 * len(values))
+    return divided((2 * below + equal + 1) * MILLION, 2 * len(values))
 
 
 # --- trend
@@ -200,7 +200,7 @@ def _volatility_rank(bars: Bars) -> int | None:
     if seen is None:
         return plain_volatility_rank(bars)
     below, equal = rolling.place_of_volatility(seen)
-    return _divided((2 * below + equal + 1) * MILLION, 2 * len(seen.volatilities))
+    return divided((2 * below + equal + 1) * MILLION, 2 * len(seen.volatilities))
 
 
 def plain_volatility_rank(bars: Bars) -> int | None:
@@ -222,7 +222,7 @@ def _bandwidth_rank(bars: Bars) -> int | None:
     if seen is None:
         return plain_bandwidth_rank(bars)
     below, equal = rolling.place_of_bandwidth(seen)
-    return _divided((2 * below + equal + 1) * MILLION, 2 * len(seen.spreads))
+    return divided((2 * below + equal + 1) * MILLION, 2 * len(seen.spreads))
 
 
 def plain_bandwidth_rank(bars: Bars) -> int | None:
@@ -240,7 +240,7 @@ def plain_bandwidth_rank(bars: Bars) -> int | None:
     # a/b^2 against c/d^2 without a division: nothing is rounded, so equal widths are equal
     signs = [one * of_last - last * size * size for one, size in zip(variances, totals, strict=True)]
     below, equal = sum([sign < 0 for sign in signs]), sum([sign == 0 for sign in signs])
-    return _divided((2 * below + equal + 1) * MILLION, 2 * len(signs))
+    return divided((2 * below + equal + 1) * MILLION, 2 * len(signs))
 
 
 def _zscore(bars: Bars) -> int | None:

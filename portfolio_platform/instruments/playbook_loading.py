@@ -116,8 +116,12 @@ def validated(path: Path) -> tuple[Playbook | None, tuple[Fault, ...]]:
         content = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except FileNotFoundError:
         return None, (Fault("", "", f"there is no file {path}", "`portfolio playbooks init NAME` writes one to start from"),)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        return None, (Fault("", "", f"{path} cannot be read: {error.strerror}", "make it a file that can be, or take it away"),)
+    except ValueError as error:  # no TOML, no text, or a number too long to be read
         return None, (Fault("", "", f"it is no TOML: {error}", "mend that line"),)
+    except RecursionError:
+        return None, (Fault("", "", "its tables or lists are nested too deep to be read", "write it flat"),)
     try:
         found = Playbook.model_validate(content)
     except ValidationError as error:

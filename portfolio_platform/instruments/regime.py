@@ -18,7 +18,8 @@ from typing import Literal, NamedTuple
 
 from portfolio_platform.broker.model import Bar
 from portfolio_platform.errors import WrongUse
-from portfolio_platform.instruments.features import MILLION, highest, lowest, mean, value
+from portfolio_platform.instruments.features import MILLION, divided, highest, lowest, value
+from portfolio_platform.instruments.rolling import sum_of
 from portfolio_platform.instruments.shock import grown
 
 Trend = Literal["up", "down", "sideways"]
@@ -262,9 +263,8 @@ def observe(terms: RegimeTerms, bars: Sequence[Bar]) -> dict[str, int] | None:
     """Return the features that a regime is called by, parts per million; None where there are too few bars."""
     if len(bars) < LEAST:
         return None
-    recent = bars[-SLOW:]
-    slow, lag = mean(recent, len(recent)), terms.breakout_lag or 1
-    close = recent[-1].close
+    count, lag, close = min(SLOW, len(bars)), terms.breakout_lag or 1, bars[-1].close
+    slow = divided(sum_of(bars, count), count)
     before = bars[-lag - FAST : -lag]
     top, bottom = highest(before, FAST), lowest(before, FAST)
     if slow <= 0 or top <= 0 or bottom <= 0:
@@ -274,7 +274,7 @@ def observe(terms: RegimeTerms, bars: Sequence[Bar]) -> dict[str, int] | None:
         return None
     return {
         "trend_gap": (close - slow) * MILLION // slow,
-        "trend_means": (mean(recent, FAST) - slow) * MILLION // slow,
+        "trend_means": (divided(sum_of(bars, FAST), FAST) - slow) * MILLION // slow,
         "beyond_high": (close - top) * MILLION // top,
         "beyond_low": (bottom - close) * MILLION // bottom,
         "volatility_rank_20": rank,
@@ -326,10 +326,7 @@ def normalised(terms: RegimeTerms, seen: Mapping[str, int]) -> tuple[int, ...]:
 def distance_from(terms: RegimeTerms, anchor: Sequence[int], now: Sequence[int]) -> tuple[tuple[str, int], ...]:
     """Return what each feature contributes to the distance: its weight times how far it is from the anchor. The distance is their sum."""
     return tuple(
-        [
-            (name, weight * abs(here - there) // MILLION)
-            for (name, _, _, weight), here, there in zip(terms.axes, now, anchor, strict=True)
-        ]
+        [(name, weight * abs(here - there) // MILLION) for (name, _, _, weight), here, there in zip(terms.axes, now, anchor, strict=True)]
     )
 
 

@@ -63,7 +63,7 @@ def rolling(bars: Sequence[Bar]) -> Rolling | None:
     if not isinstance(bars, tuple) or len(bars) <= SPAN:
         return None
     held = _known.get(id(bars[-1]))
-    if held is not None and held.bars is bars:
+    if held is not None and (held.bars is bars or held.bars[-_REST:] == bars[-_REST:]):
         return held
     found = _continued(bars) or begun(bars)
     if found is not None:
@@ -72,6 +72,14 @@ def rolling(bars: Sequence[Bar]) -> Rolling | None:
             _known.pop(next(iter(_known), 0), None)
         _known[id(bars[-1])] = found
     return found
+
+
+def sum_of(bars: Sequence[Bar], count: int) -> int:
+    """Return the sum of the newest closes; where their number is a multiple of 20, up to 100, out of the spreads of the window."""
+    seen = rolling(bars) if not count % SPAN and count <= BANDWIDTH_BARS else None
+    if seen is None or len(seen.totals) <= count - SPAN:
+        return sum([bar.close for bar in bars[-count:]])
+    return sum(seen.totals[-1:-count:-SPAN])
 
 
 def forget() -> None:

@@ -31,23 +31,18 @@ def calm(bars: Sequence[Bar], bar_from: int, mean_from: int) -> bool:
     No true range is negative, so what the newest ones fall short of with a part of a sum they fall short of with the whole. They are held
     against one part per million less than the thresholds, for a feature is rounded.
     """
-    place = len(bars) - 1
-    if place <= BARS or bar_from <= 1 or mean_from <= 1:
+    if len(bars) <= BARS + 1 or bar_from <= 1 or mean_from <= 1:
         return False
-    total, bar, alone = 0, bars[place], -1
-    for other in range(place - 1, place - 1 - SHORT, -1):
-        before = bars[other]
-        high, low, last = bar.high, bar.low, before.close
-        total += (high if high > last else last) - (low if low < last else last)
-        if alone < 0:
-            alone = total
-        bar = before
-    enough = max(alone + 20 * alone * MILLION // (bar_from - 1), 4 * total * MILLION // (mean_from - 1))
-    for other in range(place - 1 - SHORT, place - 1 - BARS, -1):
-        before = bars[other]
-        high, low, last = bar.high, bar.low, before.close
-        total += (high if high > last else last) - (low if low < last else last)
+    total, last = 0, bars[-SHORT - 1].close
+    for bar in bars[-SHORT:]:
+        high, low = bar.high, bar.low
+        newest = (high if high > last else last) - (low if low < last else last)
+        total += newest
+        last = bar.close
+    enough = max(newest + 20 * newest * MILLION // (bar_from - 1), 4 * total * MILLION // (mean_from - 1))
+    for bar in bars[-SHORT - 1 : -BARS - 1 : -1]:
+        # no more than its true range, and at hand without the close before
+        total += bar.high - bar.low
         if total > enough:
             return True
-        bar = before
     return False

@@ -17,7 +17,7 @@ class ExecutionFlag(Typed):
 
     code: str = Field(
         description="slippage, beyond_limit, partial_fill, late_fill, no_fill, fee, more_than_planned, wrong_side, other_symbol, "
-        "other_account, unplanned, before_approval, after_expiry, before_its_sells"
+        "other_account, unplanned, before_approval, after_expiry, before_its_sells, restricted"
     )
     trade_id: str
     fill_id: str = ""

@@ -170,6 +170,13 @@ def _said(given: GivenFill, trade: Trade | None, taking: _Taking) -> ReportedFil
     ticker = given.ticker or (trade.ticker if trade is not None else "")
     if not _TICKER.fullmatch(ticker):
         raise Unfit("ticker", ticker, "is no ticker", "write capital letters, digits, . and - only")
+    made_at = taking.executed.plan.made_at
+    if given.at < made_at:
+        rule = f"is before the plan was made, {made_at:%Y-%m-%dT%H:%M:%SZ}: its portfolio has that already, or never had it"
+        raise Unfit("at", f"{given.at:%Y-%m-%dT%H:%M:%SZ}", rule, "put the time right; what is of no plan comes in by `portfolio import`")
+    if given.placed_at is not None and not made_at <= given.placed_at <= given.at:
+        rule = f"is not between the plan, {made_at:%Y-%m-%dT%H:%M:%SZ}, and the fill, {given.at:%Y-%m-%dT%H:%M:%SZ}"
+        raise Unfit("placed_at", f"{given.placed_at:%Y-%m-%dT%H:%M:%SZ}", rule, "put one of the times right, or leave placed_at empty")
     account = given.account or (trade.account if trade is not None else "")
     if not account and len(taking.accounts) == 1:
         account = next(iter(taking.accounts))

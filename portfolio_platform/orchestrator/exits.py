@@ -75,8 +75,11 @@ def watches_of(executed: Executed) -> tuple[ExitWatch, ...]:
         own = [fill for fill in one.fills if fill.side == "buy" and fill.ticker == one.trade.ticker]
         if one.trade.side != "buy" or not own or one.price is None:
             continue
-        newest = max(own, key=lambda fill: (fill.at, fill.number))
-        stop, targets = newest.stop_price, tuple(sorted(newest.profit_targets))
+        by_time = sorted(own, key=lambda fill: (fill.at, fill.number), reverse=True)
+        newest = by_time[0]
+        # a further fill that says nothing takes no protection away
+        stop = next((fill.stop_price for fill in by_time if fill.stop_price is not None), None)
+        targets = next((tuple(sorted(fill.profit_targets)) for fill in by_time if fill.profit_targets), ())
         if stop is None and not targets:
             continue
         found.append(

@@ -5,7 +5,16 @@ from decimal import Decimal
 
 from portfolio_platform.orchestrator.amounts import less, money, of_whole, proceeds_of, shares_for
 from portfolio_platform.orchestrator.buying import Purse, place_buy
-from portfolio_platform.orchestrator.model import ApprovedQueue, ApprovedTrade, Finding, Holding, Pick, Snapshot, StockRecommendation
+from portfolio_platform.orchestrator.model import (
+    ApprovedQueue,
+    ApprovedTrade,
+    Finding,
+    Holding,
+    Instrument,
+    Pick,
+    Snapshot,
+    StockRecommendation,
+)
 from portfolio_platform.orchestrator.planned import LotSale, Trade
 from portfolio_platform.orchestrator.pricing import buy_trade, sell_trade, step_of
 from portfolio_platform.orchestrator.profile import Profile, ppm
@@ -23,6 +32,7 @@ def trades_of_recommendation(
     if instrument.sector != recommendation.sector:
         text = f"{recommendation.ticker} is recommended as {recommendation.sector}, and the ledger has it under {instrument.sector}"
         findings.append(_error("sector_differs", recommendation.ticker, text, "put one of them right"))
+    findings += _exits_touched(recommendation.ticker, instrument, recommendation.stop_price, recommendation.profit_targets)
     if recommendation.account is not None and recommendation.account not in snapshot.by_account:
         return [], [
             *findings,
@@ -83,6 +93,7 @@ def _queued(
     quantity = shares_for(approved.size_minor, instrument.price, snapshot.digits, step)
     if approved.side == "sell":
         return _queued_sale(approved, snapshot, holdings, quantity, profile, findings)
+    findings += _exits_touched(name, instrument, approved.stop_price, approved.profit_targets)
     if not quantity:
         text = f"{name}: {money(approved.size_minor, snapshot.digits)} is less than one step of {approved.ticker}"
         return None, [*findings, _error("no_step", approved.ticker, text, "approve a larger size")]
@@ -117,6 +128,20 @@ def _queued_sale(
     if rest is not None:
         holdings[key] = rest
     return trade.model_copy(update={"conviction": approved.conviction}), findings
+
+
+def _exits_touched(name: str, instrument: Instrument, stop: Decimal | None, targets: Sequence[Decimal]) -> list[Finding]:
+    """Return an error for a stop at or above the price and for targets at or below it: placed at the broker they would sell at once."""
+    found = []
+    price, market = instrument.price, f"the price {instrument.price:f} of {instrument.ticker}"
+    if stop is not None and stop >= price:
+        text = f"{name}: the stop {stop:f} is not below {market}"
+        found.append(_error("stop_touched", instrument.ticker, text, "ask for a new recommendation at today's price"))
+    passed = [level for level in targets if level <= price]
+    if passed:
+        text = f"{name}: the profit target {', '.join(f'{level:f}' for level in passed)} is not above {market}"
+        found.append(_error("target_touched", instrument.ticker, text, "ask for a new recommendation at today's price"))
+    return found
 
 
 def _without(holding: Holding, sold: Sequence[LotSale]) -> Holding | None:

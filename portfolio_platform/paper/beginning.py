@@ -1,13 +1,17 @@
 """What has to hold before a paper run begins, and over which symbols one goes on."""
 
 import pyarrow.compute as pc
+from immutables import Map
 from sqlalchemy import Connection
 
+from portfolio_platform.book.events import stream_version
 from portfolio_platform.control.log import opened_portfolios
-from portfolio_platform.errors import WrongUse
+from portfolio_platform.errors import StoreProblem, WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.lake.facts import CASH_FLOWS, FILLS, PORTFOLIOS
-from portfolio_platform.paper.model import Opened, PaperOptions
+from portfolio_platform.paper.account import exact_of, traded
+from portfolio_platform.paper.model import Held, Kept, Opened, PaperOptions
+from portfolio_platform.paper.record import Record, stream_of
 
 
 def require_free(home: Home, connection: Connection, portfolio: str) -> None:
@@ -30,3 +34,44 @@ def require_free(home: Home, connection: Connection, portfolio: str) -> None:
 def universe_of(options: PaperOptions, begun: Opened | None) -> tuple[str, ...]:
     """Return the symbols to read: those asked for; where none are, those the run was begun with, for others may have come since."""
     return options.universe if options.universe or begun is None else tuple(begun.universe)
+
+
+def require_alone(connection: Connection, portfolio: str, version: int) -> None:
+    """Refuse to go on with a run that another process has taken further meanwhile.
+
+    Args:
+        connection: the writer's transaction.
+        portfolio: whose run.
+        version: of the run's stream, as this process left it.
+
+    Raises:
+        WrongUse: the stream is at another version.
+    """
+    found = stream_version(connection, stream_of(portfolio))
+    if found != version:
+        raise WrongUse(
+            f"another process runs the paper portfolio {portfolio!r}: it is {found - version} events further than this one. "
+            "Let it end; the same command goes on from there"
+        )
+
+
+def require_account(kept: Kept, record: Record, digits: int) -> None:
+    """Refuse to go on with a state whose cash or positions are not what the run's own fills add up to: the log says what is true.
+
+    Args:
+        kept: the state to go on from.
+        record: of the run.
+        digits: decimals of the currency's minor unit.
+
+    Raises:
+        StoreProblem: they differ.
+    """
+    assert record.opened is not None, "a state is kept with its record"
+    cash, held = exact_of(record.opened.cash, digits), Map[str, Held]()
+    for fill in record.fills:
+        cash, held = traded(cash, held, fill, digits)
+    if cash != kept.cash or held != kept.held:
+        raise StoreProblem(
+            "the state that was kept of the paper run has other cash or positions than the fills in its log add up to: it was altered; "
+            "restore a backup"
+        )

@@ -23,7 +23,7 @@ from portfolio_platform.instruments.bars import closes_of
 from portfolio_platform.instruments.store import InstrumentBatch, InstrumentLog, Machine, Placed, symbols_of, workflow_machine
 from portfolio_platform.paper.account import exact_of
 from portfolio_platform.paper.authority import Authority, ControlAuthority, OpenAuthority, hurried, noticed
-from portfolio_platform.paper.beginning import require_free, universe_of
+from portfolio_platform.paper.beginning import require_account, require_alone, require_free, universe_of
 from portfolio_platform.paper.closing import Closing
 from portfolio_platform.paper.engine import Day, Judges, Parts, Plans, is_running
 from portfolio_platform.paper.files import funded_at
@@ -132,7 +132,12 @@ class PaperLoop:
     # --- the run
 
     def run(self) -> None:
-        """Go from where the book is to the last day."""
+        """Go from where the book is to the last day.
+
+        Raises:
+            WrongUse: another process runs the portfolio at the same time.
+            StoreProblem: the book cannot be written.
+        """
         self._resume()
         self._monitor_if_due()
         for number in self._days():
@@ -182,6 +187,7 @@ class PaperLoop:
             if found is None:
                 return
             self._version, self.kept = self._record.version, found[1]
+            require_account(self.kept, self._record, self.market.digits)
             log = InstrumentLog(self._home.book, self._machine, every=self._options.every)
             self._placed = log.load(connection, portfolio, symbols_of(connection, portfolio))
             foreign = [symbol for symbol, one in self._placed.items() if one.carried < one.version]
@@ -209,6 +215,7 @@ class PaperLoop:
         self._reached(f"session {to_date(number)} begins")
         with self._home.book.writing() as connection:
             take_log_lock(connection)
+            require_alone(connection, portfolio, self._version)
             self._authority.caught_up(connection)
             batch = InstrumentBatch(self._machine, portfolio, self._placed)
             day = Day(self._with_provider(), self.kept, batch, self._authority)
@@ -323,6 +330,7 @@ class PaperLoop:
             kept = kept._replace(findings=(*kept.findings, Finding(closed.at, "equity_drift", text)))
         with self._home.book.writing() as connection:
             take_log_lock(connection)
+            require_alone(connection, portfolio, self._version)
             self._authority.caught_up(connection)
             orders = self._authority.state.terms.orders if isinstance(self._authority, ControlAuthority) else {}
             words = tuple(f"{one.kind} {one.mode or one.rule} until {one.until}" for _, one in sorted(orders.items()))
@@ -335,10 +343,11 @@ class PaperLoop:
         """Note that the run has reached the end that it was asked for."""
         day = to_date(self.kept.day)
         portfolio, at = self._options.portfolio, end_of_day_ns(day)
+        event = new_event(portfolio, Finished(at, day.isoformat()), f"finished/{day}")
         with self._home.book.writing() as connection:
-            stored = append(
-                connection, [new_event(portfolio, Finished(at, day.isoformat()), f"finished/{day}")], recorded_at=instant_of(at)
-            )
+            take_log_lock(connection)
+            require_alone(connection, portfolio, self._version)
+            stored = append(connection, [event], recorded_at=instant_of(at))
             snapshots.keep(connection, [snapshot_of(portfolio, self.kept, stored[-1])])
         self._version = stored[-1].version
         self._finished = Finished(at, day.isoformat())

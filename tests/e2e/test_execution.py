@@ -86,6 +86,18 @@ def test_the_form_asks_trade_by_trade_enter_takes_the_planned_and_what_cannot_be
     assert rows == [("NVDA", 310, 150.0), ("NEM", 975, 79.9)]
     status = run(desk, "status", name, "--json").json
     assert [row["status"] for row in status["trades"][:3]] == ["filled", "given_up", "filled"]
+    again = CliRunner().invoke(app, [*given, "--by", "bob"], input="q\n", env={"COLUMNS": "200"})
+    assert again.exit_code == 0 and "your name" not in again.output, "who is named is not asked again"
+
+
+def test_rows_that_the_ledger_set_aside_are_said(desk: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from portfolio_platform.desk import execution
+    from portfolio_platform.desk.execution_files import Brought
+
+    monkeypatch.setattr(execution, "bring_fills", lambda home: Brought(0, 1, 9))
+    fill = ("--trade", "B01", "--quantity", "310", "--price", "150", "--by", "bob")
+    ran = run(desk, "report", approved(desk).execution_id, *fill, width=200)
+    assert "1 rows of it are not in the ledger, which set them aside" in ran.text
 
 
 @pytest.mark.parametrize(

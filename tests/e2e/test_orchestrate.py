@@ -69,6 +69,13 @@ def test_a_trader_goes_from_the_samples_to_an_approved_plan(home: Home) -> None:
     assert guide.exit_code == 0 and "Phase 1: SELL orders" in guide.stdout and "status: approved" in guide.text
 
 
+def test_a_command_that_is_shown_can_be_typed_whatever_the_portfolio_is_called(desk: Home) -> None:
+    file = changed(desk, "portfolio.json", lambda content: content.update(portfolio="a; $(rm x) [b]"))
+    ran = run(desk, "plan", "--snapshot", file, width=200)
+    name = ran.stdout.splitlines()[0].removeprefix("plan ").strip()
+    assert name.startswith("a; $(rm x) [b]-2026") and f"orchestrate approve '{name}' --accept-conditions" in ran.stdout
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_tables_fit_the_terminal_and_break_no_number_and_no_id(desk: Home, width: int) -> None:
     ran = run(desk, "plan", "--portfolio", "sample", width=width)

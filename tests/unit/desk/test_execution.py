@@ -20,7 +20,7 @@ from portfolio_platform.desk.watch import watch
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.directives import parse_directives
-from tests.unit.desk.desk_examples import SAMPLE, at, with_samples
+from tests.unit.desk.desk_examples import AT, SAMPLE, at, changed, with_samples
 from tests.unit.desk.execution_examples import (
     approved,
     copy_of,
@@ -113,13 +113,23 @@ def test_reported_fills_are_in_the_ledger_with_their_labels_and_the_same_report_
     assert (again.report, again.taken.known, again.imported, events(now)) == (None, 1, 0, before)
 
 
-def test_a_fill_from_before_the_plan_is_flagged_and_in_the_ledger_without_a_decision_of_the_plan(desk: Home) -> None:
+def test_a_fill_from_before_the_plan_was_made_is_none_of_it_and_is_set_aside(desk: Home) -> None:
     made, now = approved(desk), at(desk, 10)
-    done = told(now, made, row(made.papers.plan, "S01", minutes=-15))
+    plan = made.papers.plan
+    done = told(now, made, row(plan, "S01", minutes=-6), row(plan, "S02", minutes=-5))
+    assert [(bad.column, "before the plan was made" in bad.rule) for bad in done.taken.bad] == [("at", True)]
     assert (done.imported, done.not_imported) == (1, 0)
-    assert [flag.code for flag in done.fresh_flags] == ["before_approval"]
-    (fill,) = ledger_rows(now)
-    assert (fill["symbol"], fill["decision_price"], fill["decision_ts"]) == ("NEM", None, None)
+    assert [fill["symbol"] for fill in ledger_rows(now)] == ["FCX"], "what was done while it was looked at is a fill, and flagged where so"
+
+
+def test_a_fill_of_a_name_that_was_restricted_since_the_approval_is_flagged(desk: Home) -> None:
+    made, now = approved(desk), at(desk, 10)
+    file = changed(desk, "restriction_list.json", lambda content: content["entries"].append({"ticker": "NEM", "reason": "earnings"}))
+    done = told(now, made, row(made.papers.plan, "S01"), row(made.papers.plan, "S02"))
+    assert [(flag.code, flag.text) for flag in done.fresh_flags] == [("restricted", "S01 sell NEM: the name is restricted (earnings)")]
+    file.unlink()
+    later = told(now, made, row(made.papers.plan, "B01"))
+    assert later.imported == 1 and "was not looked at" in later.taken.notes[0], "what was done is taken all the same"
 
 
 def test_a_correction_is_a_new_revision_in_the_ledger_and_a_withdrawn_fill_is_gone_from_it(desk: Home) -> None:
@@ -290,6 +300,17 @@ def test_trades_that_are_given_up_end_the_plan_and_are_told_to_who_analyses_them
     assert any("For Stock-Analyst" in title for title in messages(now))
     with pytest.raises(WrongUse, match="'Z' is no trade of plan"):
         report(now, made.execution_id, Given("bob", given_up=(("Z", "x"),)))
+
+
+def test_an_order_is_given_after_the_plan_and_not_in_the_future(desk: Home) -> None:
+    made, now = approved(desk), at(desk, 10)
+    for minutes in (-1, 11):
+        with pytest.raises(WrongUse, match="the order of S01 cannot have been given then"):
+            report(now, made.execution_id, Given("bob", placed=(("S01", AT + timedelta(minutes=minutes)),)))
+    late = (AT + timedelta(minutes=6)).isoformat()
+    bad = told(now, made, row(made.papers.plan, "S01", placed_at=late)).taken.bad
+    assert [(one.column, one.rule.startswith("is not between the plan")) for one in bad] == [("placed_at", True)]
+    report(now, made.execution_id, Given("bob", placed=(("S01", AT), ("S02", AT + timedelta(minutes=10)))))
 
 
 def test_an_order_that_was_given_starts_the_time_without_a_fill(desk: Home) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from portfolio_platform.desk import paper_execution as desk
 from portfolio_platform.desk.approvals import Wanted as Approval
-from portfolio_platform.desk.approvals import approve
+from portfolio_platform.desk.approvals import approve, withdraw
 from portfolio_platform.desk.escalations import answer_escalation, cases_of
 from portfolio_platform.desk.execution import Given, report
 from portfolio_platform.desk.paper_run import PaperRun
@@ -21,6 +21,7 @@ from portfolio_platform.home import Home
 from portfolio_platform.orchestrator.model import Account, ApprovedQueue, ApprovedTrade, Instrument, Snapshot
 from portfolio_platform.orchestrator.profile import shipped_profile
 from portfolio_platform.sources.pipeline import import_paths
+from tests.e2e.running import portfolio
 from tests.unit.desk.desk_examples import at
 from tests.unit.desk.execution_examples import events, ledger_rows
 
@@ -132,6 +133,28 @@ def test_it_halts_where_a_person_has_to_decide_and_goes_on_by_the_answer_as_if_n
     assert [one.executed_at for one in ran.run.state.trades] == [desk.nanoseconds(CLOSE + timedelta(days=day)) for day in (1, 2, 3)]
 
 
+def test_an_answer_makes_a_trade_smaller_or_leaves_it_out_and_one_that_cannot_be_is_refused(there: Home) -> None:
+    begun = desk.begin(there, wanted(AAA=300, BBB=300, CCC=300))
+    name = desk.run_on(there, begun.execution_id).run.state.waiting[0]
+    for drop, shares, accounts, said in (
+        (("T9",), {}, {}, "'T9' is no trade of it"),
+        ((), {"T1": Decimal("3001")}, {}, "up to the approved 3000 shares"),
+        ((), {"T1": Decimal("0.5")}, {}, "no whole number of lots"),
+        ((), {}, {"T1": "B"}, "there is no account 'B'"),
+    ):
+        with pytest.raises(WrongUse, match=said):
+            desk.changes_for(there, name, drop, shares, accounts)
+    with pytest.raises(WrongUse, match="of no execution on paper"):
+        desk.changes_for(there, "plan-1", ("T1",), {}, {})
+    ran = portfolio(
+        "escalations", "answer", name, "--answer", "approve", "--by", "eve", "--reason", "less", "--shares", "T1=1000", "--drop", "T2",
+        "--home", there.root, "--as-of", "2025-12-17T21:00:00Z",
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.text
+    found = desk.run_on(there, begun.execution_id).run.state.trades
+    assert [(one.status, one.filled // 10**18) for one in found[:2]] == [("executed", 1000), ("dropped", 0)]
+
+
 def test_a_halt_ends_it_with_what_was_executed_and_the_recipients_are_told(there: Home) -> None:
     from portfolio_platform.book.notifications import listed
 
@@ -215,6 +238,19 @@ def test_an_approved_plan_of_a_queue_is_executed_on_paper_and_nobody_reports_it(
     from tests.unit.desk.desk_examples import plan_of
 
     assert plan_of(later, made.execution_id).closed is not None
+
+
+def test_a_plan_that_waits_for_bars_on_paper_may_be_withdrawn_and_stands_in_nobodys_way_any_more(desk_home: Home) -> None:
+    stock = folder_of(desk_home) / "portfolio_with_cash.json"
+    made = prepare(desk_home, Asked("sample", profile="v8.0.3", queue=folder_of(desk_home) / "approved_queue.json", snapshot=stock))
+    assert approve(desk_home, Approval(made.execution_id, by="ann", reason="ok", accept_conditions=True)).refused is None
+    desk.begin(desk_home, desk.wanted_plan(desk_home, made.execution_id, by="carol", slippage=0, fee=0, seed=0))
+    assert "no more bars" in desk.run_on(at(desk_home, 5), made.execution_id).stopped
+    assert prepare(at(desk_home, 6), Asked("sample", snapshot=stock)).papers.plan.verdict == "BLOCKED"
+    assert withdraw(at(desk_home, 7), made.execution_id, by="ann", reason="no bars").closed is not None
+    assert not prepare(at(desk_home, 8), Asked("sample", snapshot=stock)).papers.snapshot.pending
+    with pytest.raises(WrongUse, match=r"was withdrawn by ann \(no bars\)"):
+        desk.run_on(at(desk_home, 9), made.execution_id)
 
 
 @pytest.fixture

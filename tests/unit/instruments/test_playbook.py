@@ -155,3 +155,22 @@ def test_shipped_statistics_rest_on_a_sample_and_agree_with_the_rules(name: str)
     assert total.n >= max(20, sum(item.n for item in playbook.expectations if item.regime != ALL))
     assert all(item.n >= LEAST_N and item.sd_r and item.hold_p90 <= playbook.time_exit.bars for item in playbook.expectations)
     assert not playbook.regimes or {item.regime for item in playbook.expectations} <= {ALL, *playbook.regimes}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cooldown_bars = " + "9" * 5000, "it is no TOML"),
+        ("name = " + "[" * 5000, "nested too deep"),
+        ("name = " + "{a = " * 3000, "nested too deep"),
+    ],
+)
+def test_what_no_reader_of_toml_can_hold_is_a_fault_of_the_file_and_no_crash(text: str, said: str, tmp_path: Path) -> None:
+    found, faults = validated(written(tmp_path, text))
+    assert found is None and said in str(faults[0])
+
+
+def test_a_folder_that_is_called_like_a_playbook_is_a_fault_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "playbooks" / "odd.toml").mkdir(parents=True)
+    with pytest.raises(DataProblem, match=r"odd.toml.* cannot be read"):
+        shelf(tmp_path)

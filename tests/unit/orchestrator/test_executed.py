@@ -1,5 +1,6 @@
 """Reports of executions held against the plan: what is taken, known, corrected, set aside; and what is flagged, at its boundaries."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -240,7 +241,8 @@ def test_what_is_beyond_the_plan_is_taken_and_flagged(said, flagged):
 
 def test_fills_before_the_approval_and_after_its_end_are_taken_and_flagged():
     begun = approved()
-    assert codes(reported(begun, row(begun, "S01", -1))) == ["before_approval"]
+    later = replace(begun, approved_at=at(5))  # than it was made
+    assert codes(reported(later, row(later, "S01", 4))) == ["before_approval"]
     late = reported(begun, row(begun, "S01"), row(begun, "B01", 121), now=at(130))
     assert codes(late, at(130)) == ["after_expiry"]
 

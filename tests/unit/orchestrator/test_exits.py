@@ -75,6 +75,13 @@ def test_stops_come_with_the_recommendation_unless_the_report_says_others():
     assert unprotected(bought) == ()
 
 
+def test_a_further_fill_that_says_no_stop_takes_none_away():
+    begun = reported(approved(), row(approved(), "S01"))
+    first = row(begun, "B01", 6, quantity="100", stop_price="190", profit_targets="260")
+    (watch,) = watches_of(reported(begun, first, row(begun, "B01", 7, quantity="50")))
+    assert (watch.quantity, watch.stop, watch.targets, watch.entered_at) == (150, 190, (260,), at(7))
+
+
 def test_a_purchase_without_a_stop_is_named():
     bought = reported(approved(), row(approved(), "S01"), row(approved(), "B01", 6))
     assert (watches_of(bought), unprotected(bought)) == ((), ("B01",))

@@ -73,6 +73,7 @@ def at(*keys: str | int, value: Any) -> Callable[[Any], None]:
         ("portfolio.json", at("accounts", 1, "account", value="brokerage"), "accounts: 'brokerage' is there twice; keep one"),
         ("portfolio.json", at("instruments", 0, "price", value="0"), "instruments.0.price: '0' Input should be greater than 0"),
         ("portfolio.json", at("instruments", 0, "ticker", value="fcx"), "tickers are capital letters"),
+        ("portfolio.json", at("instruments", 0, "sector", value="CASH"), "the sector of FCX is 'CASH', which means the money of the acc"),
         ("portfolio.json", at("as_of", value="2026-01-05T15:00:00"), "write a time with its zone, such as 2026-01-02T21:00:00Z"),
         (
             "portfolio.json",

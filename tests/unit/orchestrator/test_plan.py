@@ -12,10 +12,10 @@ from portfolio_platform.orchestrator.constraints import aggregate_pending, alloc
 from portfolio_platform.orchestrator.directive import Directive, Directives
 from portfolio_platform.orchestrator.directives import parse_directives
 from portfolio_platform.orchestrator.inputs import Inputs
-from portfolio_platform.orchestrator.loading import SAMPLES, load_directives, load_queue, load_snapshot
+from portfolio_platform.orchestrator.loading import SAMPLES, load_directives, load_queue, load_recommendation, load_snapshot
 from portfolio_platform.orchestrator.model import ApprovedQueue, ApprovedTrade, Finding, Holding, TaxLot
 from portfolio_platform.orchestrator.pending import trades_of_queue
-from portfolio_platform.orchestrator.plan import queue_plan, rebalancing_plan, refusal
+from portfolio_platform.orchestrator.plan import queue_plan, rebalancing_plan, refusal, stock_plan
 from portfolio_platform.orchestrator.planned import Plan
 from portfolio_platform.orchestrator.profile import shipped_profile
 from tests.unit.orchestrator.examples import (
@@ -133,6 +133,25 @@ def test_a_sector_that_moved_two_points_since_approval_is_shifted_and_one_over_i
     plan = queue_plan(tight, given)
     assert plan.verdict == "BLOCKED"
     assert any("with what is pending it would be 25.488 % of at most 25 %" in reason for reason in plan.reasons)
+
+
+@pytest.mark.parametrize(
+    ("exits", "said"),
+    [
+        ({"stop_price": Decimal(150)}, "the stop 150 is not below the price 150 of NVDA"),
+        ({"stop_price": Decimal("149.99")}, ""),
+        ({"profit_targets": (Decimal(170), Decimal(150))}, "the profit target 150 is not above the price 150 of NVDA"),
+        ({"profit_targets": (Decimal("150.01"),)}, ""),
+    ],
+)
+def test_a_stop_or_a_target_that_the_price_has_passed_blocks_the_purchase(exits: dict[str, object], said: str) -> None:
+    inputs = sample_inputs("portfolio_with_cash.json")
+    recommended = load_recommendation(SAMPLES / "stock_recommendation.json").model_copy(update=exits)
+    of_queue = queue("15000", tickers=("NVDA",))
+    of_queue = of_queue.model_copy(update={"trades": (of_queue.trades[0].model_copy(update=exits),)})
+    for plan in (stock_plan(inputs, recommended)[0], queue_plan(inputs, of_queue)):
+        assert (plan.verdict == "BLOCKED") == bool(said)
+        assert all(reason.endswith(said) for reason in plan.reasons)
 
 
 def test_a_queue_cannot_sell_more_than_is_held_however_it_is_cut() -> None:

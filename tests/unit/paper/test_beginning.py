@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from portfolio_platform.book import snapshots
 from portfolio_platform.clock import FixedClock, end_of_day
+from portfolio_platform.codec import to_bytes
 from portfolio_platform.control.plane import ControlPlane
 from portfolio_platform.control.terms import Order
 from portfolio_platform.days import end_of_day_ns
-from portfolio_platform.errors import WrongUse
+from portfolio_platform.errors import StoreProblem, WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.paper.loop import PaperLoop
-from portfolio_platform.paper.model import PaperOptions
+from portfolio_platform.paper.model import Kept, PaperOptions
+from portfolio_platform.paper.record import kept_of, stream_of
 from portfolio_platform.sources.pipeline import import_paths
 from tests.unit.paper.conftest import FIRST, LAST, OPTIONS, unwatched
 from tests.unit.paper.ran import bars_made, paper_copy, paper_made
@@ -64,3 +67,31 @@ def test_an_order_by_a_clock_that_is_ahead_of_the_sessions_is_found_once(acted: 
         loop = PaperLoop(paper_copy, OPTIONS, None, LAST + timedelta(days=days))
         loop.run()
     assert [one.what for one in loop.kept.findings] == ["control_ahead"] * findings
+
+
+@pytest.mark.usefixtures("unwatched")
+def test_of_two_processes_that_run_a_portfolio_at_once_one_is_told_and_the_other_is_not_disturbed(paper_copy: Home) -> None:
+    others: list[PaperLoop] = []
+
+    def meanwhile(point: str) -> None:
+        if point.endswith("after commit"):
+            others.append(PaperLoop(paper_copy, OPTIONS, None, LAST + timedelta(days=3)))
+            others[0].run()
+
+    with pytest.raises(WrongUse, match="another process runs the paper portfolio 'paper'"):
+        PaperLoop(paper_copy, OPTIONS, None, LAST + timedelta(days=3), reached=meanwhile).run()
+    (quick,) = others
+    assert quick.sessions[-1].day == (LAST + timedelta(days=3)).isoformat() and quick.kept.findings == ()
+
+
+def test_a_kept_state_with_other_money_than_its_fills_add_up_to_is_not_gone_on_with(paper_copy: Home) -> None:
+    stream = stream_of("paper")
+    with paper_copy.book.writing() as connection:
+        found = snapshots.kept(connection, [stream])[stream]
+        known = kept_of(connection, "paper")
+        assert known is not None
+        richer = to_bytes(known[1]._replace(cash=known[1].cash + 1), Kept)
+        # whoever can write the bytes can write their hash
+        snapshots.keep(connection, [snapshots.Snapshot.of(stream, found.version, found.carried, richer, found.event_seq)])
+    with pytest.raises(StoreProblem, match="other cash or positions than the fills"):
+        PaperLoop(paper_copy, OPTIONS, None, LAST + timedelta(days=3)).run()
