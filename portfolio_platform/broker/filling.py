@@ -225,6 +225,7 @@ class _Session:
             price=price,
             group=f"{entry.client_order_id}/exit" if known is None else f"{entry.client_order_id}/exit@{self.bar.ts}",
             reduces=True,
+            lot=entry.lot,
             labels=entry.labels._replace(decision_price=price),
         )
         self.state = rested(self.state, exit_order, self.bar.ts, born=born)

@@ -94,15 +94,13 @@ def snapshot_of(
     """
     reading = _Reading(home, portfolio, nanoseconds(at))
     book = reading.book()
-    newest = reading.go_on(book)
-    held = netted(book.lots)
+    newest, held = reading.go_on(book), netted(book.lots)
     wanted = sorted({one.symbol for one in held} | set(tickers))
-    prices, known, rates = reading.prices(wanted), reading.known, reading.rates
-    base, digits = reading.currency, digits_of(reading.currency)
+    prices, known, rates, base = reading.prices(wanted), reading.known, reading.rates, reading.currency
+    digits = digits_of(base)
     account = terms or AccountTerms(portfolio=portfolio)
     cash = sum(minor(EXACT.multiply(amount, rates.of(currency)), digits) for currency, amount in sorted(book.cash.items()))
     holdings, shorts, findings = _sided(portfolio, held, prices, reading, digits, at)
-    cash -= sum(shorts.values())
     named = reading.account_names()
     if len(named) > 1:
         findings.append(several_accounts(named))
@@ -122,7 +120,7 @@ def snapshot_of(
                 account=account.account or next(iter(named), portfolio),
                 kind=account.kind,
                 fractional=account.fractional,
-                cash_minor=cash,
+                cash_minor=cash - sum(shorts.values()),
                 holdings=tuple(holdings),
             )
         ],

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.desk import log
@@ -197,15 +198,25 @@ def plans_under_way(home: "Home", portfolio: str, at: datetime) -> tuple[str, ..
 
 
 def fills_missing(home: "Home", snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Return an error where fills were reported that are later than a file of a portfolio: it would be traded a second time."""
+    """Return an error where a file of a portfolio does not have the fills that were reported: they would be traded a second time.
+
+    It has not where they are later than it, or where it has the very cash and holdings that a plan with fills was made on.
+    """
     with home.book.reading() as connection:
-        later = [fill for fill in reported_fills(connection, snapshot.portfolio) if fill.at > snapshot.as_of]
-    if not later:
+        fills = reported_fills(connection, snapshot.portfolio)
+        plans = log.plans_of(connection, snapshot.portfolio) if fills else {}
+    later = [fill for fill in fills if fill.at > snapshot.as_of]
+    begun = [plan.execution_id for plan in plans.values() if plan.made.portfolio_hash == snapshot.state_hash]
+    same = [fill for fill in fills if any(fill.fill_id.startswith(f"{quote(name, safe='')}.") for name in begun)]
+    if not later and not same:
         return ()
-    newest = max(fill.at for fill in later)
+    newest = max(fill.at for fill in later or same)
     text = (
         f"the file of portfolio {snapshot.portfolio} is as of {snapshot.as_of:%Y-%m-%d %H:%M:%S} UTC, and {len(later)} fills were reported "
         f"after it, the last of {newest:%Y-%m-%d %H:%M:%S} UTC"
+        if later
+        else f"the file of portfolio {snapshot.portfolio} has the cash and holdings from before the {len(same)} fills that were reported, "
+        f"the last of {newest:%Y-%m-%d %H:%M:%S} UTC"
     )
     remedy = "bring the portfolio as it is after them, with its time"
     return (Finding(code=f"{INPUTS}fills_missing", severity="error", subject="portfolio", message=f"{text}; {remedy}", remedy=remedy),)

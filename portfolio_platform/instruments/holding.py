@@ -323,6 +323,8 @@ def _own_exit(flow: Flow, purpose: Purpose, kind: Kind, quantity: int, price: in
         decided_at=flow.at,
         price=price,
         reduces=True,
+        # what somebody else's fill left may be no whole lots, and is left all the same
+        lot=1 if quantity % config.lot else config.lot,
         labels=flow.labels(decision, f"{position.closing or 'stop'}"),
     )
     flow.place(order, purpose)

@@ -79,12 +79,12 @@ def validate_stock(
     proposed = ppm(recommendation.proposed_allocation_pct)
     amount = of_whole(proposed, equity)
     known = snapshot.by_ticker.get(recommendation.ticker)
-    sector = known.sector if known is not None else recommendation.sector
+    sector = recommendation.sector if known is None else known.sector
     in_sector, cash = snapshot.sectors_minor.get(sector, 0) + amount, snapshot.cash_minor - amount
     cap, floor, size = ppm(profile.limits.cap_of(sector)), ppm(profile.buffer.floor_pct), ppm(profile.limits.position_pct)
     skipped = skips_alignment(rankings, at, profile)
-    ranking = rankings.by_sector.get(sector) if rankings is not None else None
-    rank = ranking.rank if ranking is not None else UNRANKED
+    ranking = None if rankings is None else rankings.by_sector.get(sector)
+    rank = UNRANKED if ranking is None else ranking.rank
     least, worst_rank = profile.stocks.conviction_minimum, profile.stocks.sector_rank_max
     restriction = barred.get(recommendation.ticker)
     criteria = (
@@ -115,9 +115,8 @@ def validate_stock(
             text=f"not checked: {skipped}" if skipped else f"{sector} has rank {rank} of at most {worst_rank}",
         ),
     )
-    approved = all(criterion.passed for criterion in criteria)
     return StockValidation(
-        status="APPROVED_FOR_PO" if approved else "REJECTED",
+        status="APPROVED_FOR_PO" if all(criterion.passed for criterion in criteria) else "REJECTED",
         ticker=recommendation.ticker,
         conviction=recommendation.conviction_score,
         criteria=criteria,

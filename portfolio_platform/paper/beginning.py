@@ -11,20 +11,26 @@ from portfolio_platform.home import Home
 from portfolio_platform.lake.facts import CASH_FLOWS, FILLS, PORTFOLIOS
 from portfolio_platform.paper.account import exact_of, traded
 from portfolio_platform.paper.model import Held, Kept, Opened, PaperOptions
-from portfolio_platform.paper.record import Record, stream_of
+from portfolio_platform.paper.record import Record, read_record, stream_of
 
 
-def require_free(home: Home, connection: Connection, portfolio: str) -> None:
-    """Refuse to begin a run under a name that cannot be one, or that is somebody else's portfolio: its fills would get into that ledger.
+def require_own(home: Home, portfolio: str) -> None:
+    """Refuse to begin a run that would bring its fills into a ledger that is not its own.
+
+    Not for a run whose facts nobody imports: a comparison runs beside the lake of a home that has the same portfolio.
 
     Raises:
-        WrongUse: the name is empty or not printable, or the home knows a portfolio of this name that no paper run began.
+        WrongUse: the name cannot be one, or the home knows a portfolio of this name that no paper run of its book began.
     """
+    with home.book.reading() as connection:
+        if read_record(connection, portfolio, until=1).opened is not None:
+            return
+        opened = opened_portfolios(connection)
     if not portfolio or portfolio != portfolio.strip() or not portfolio.isprintable():
         raise WrongUse(f"{portfolio!r} cannot be the name of a portfolio: it has to be printable text without spaces around it")
     where = pc.field("portfolio") == portfolio
     listed = any(len(home.lake.read(table, ["portfolio"], where)) for table in (PORTFOLIOS.table, CASH_FLOWS.table, FILLS.table))
-    if listed or portfolio in opened_portfolios(connection):
+    if listed or portfolio in opened:
         raise WrongUse(
             f"the home has a portfolio {portfolio!r} already, which no paper run of this book began; its ledger is not for paper fills. "
             "Name another one"

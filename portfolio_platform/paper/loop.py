@@ -23,7 +23,7 @@ from portfolio_platform.instruments.bars import closes_of
 from portfolio_platform.instruments.store import InstrumentBatch, InstrumentLog, Machine, Placed, symbols_of, workflow_machine
 from portfolio_platform.paper.account import exact_of
 from portfolio_platform.paper.authority import Authority, ControlAuthority, OpenAuthority, hurried, noticed
-from portfolio_platform.paper.beginning import require_account, require_alone, require_free, universe_of
+from portfolio_platform.paper.beginning import require_account, require_alone, universe_of
 from portfolio_platform.paper.closing import Closing
 from portfolio_platform.paper.engine import Day, Judges, Parts, Plans, is_running
 from portfolio_platform.paper.files import funded_at
@@ -32,7 +32,7 @@ from portfolio_platform.paper.model import Finding, Finished, Kept, Moment, Moni
 from portfolio_platform.paper.monitoring import Monitor, Seen
 from portfolio_platform.paper.record import instant_of, kept_of, new_event, read_record, snapshot_of
 from portfolio_platform.paper.regime import Breaches, Drawdown
-from portfolio_platform.paper.validation import reconciled
+from portfolio_platform.paper.validation import late_bars, reconciled
 from portfolio_platform.policy.load import load_timeline
 from portfolio_platform.policy.timeline import Timeline
 
@@ -97,16 +97,14 @@ class PaperLoop:
             show: is told of each session.
 
         Raises:
-            WrongUse: the run was begun with other options, the portfolio is somebody else's, or the clock has not reached the last day.
+            WrongUse: the run was begun with other options, or the clock has not reached the last day.
         """
         self._home, self._options, self._reached, self._show = home, options, reached, show
         self._timeline: Timeline = load_timeline(home.policies, options.policy)
         base = home.timeline().newest.policy.accounting.default_currency
         with home.book.reading() as connection:
             self._record = read_record(connection, options.portfolio)
-            begun = self._record.opened
-            if begun is None:
-                require_free(home, connection, options.portfolio)
+        begun = self._record.opened
         self.market: Market = read_market(home, universe_of(options, begun), dict(options.lots), base)
         self._first, self._last = self.market.span(date.fromisoformat(begun.day) if begun is not None else first, last)
         self._require_same(first)
@@ -219,7 +217,10 @@ class PaperLoop:
             self._authority.caught_up(connection)
             batch = InstrumentBatch(self._machine, portfolio, self._placed)
             day = Day(self._with_provider(), self.kept, batch, self._authority)
-            day.happened.findings += hurried(self._authority, end, self.kept.findings)
+            day.happened.findings += [
+                *hurried(self._authority, end, self.kept.findings),
+                *late_bars(self.market, self.kept, end),
+            ]
             for symbol, commands in self._undone.items():
                 day.undone(symbol, commands)
             events = [] if self._version else [new_event(portfolio, self._open(), "opened")]

@@ -11,6 +11,7 @@ from datetime import date
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.instruments.model import Expectation
+from portfolio_platform.paper.beginning import require_own
 from portfolio_platform.paper.loop import Makers, PaperLoop, shipped_makers
 from portfolio_platform.paper.model import Finding, Kept, Moment, Monitored, PaperOptions, SessionClosed
 from portfolio_platform.paper.publishing import PublishedRun, publish_run
@@ -89,11 +90,12 @@ def run(
         build: whether every table of the home is built at the end.
 
     Raises:
-        WrongUse: there is nothing to run over, or the run was begun with other options.
+        WrongUse: there is nothing to run over, the run was begun with other options, or the portfolio is somebody else's.
         DataProblem: an instrument is in another currency, or was split.
         StoreProblem: the book cannot be written.
     """
     options = options or PaperOptions()
+    require_own(home, options.portfolio)
     watch = _Stopwatch()
     loop = PaperLoop(home, options, first, last, makers=makers, reached=watch, show=show)
     loop.run()

@@ -10,9 +10,10 @@ from itertools import pairwise
 from sqlalchemy import Connection
 
 from portfolio_platform.control.model import MILLION
-from portfolio_platform.days import NANOSECONDS_PER_DAY
+from portfolio_platform.days import NANOSECONDS_PER_DAY, end_of_day_ns, format_timestamp, to_date
 from portfolio_platform.instruments.store import Machine, verify_snapshots
 from portfolio_platform.paper.engine import is_running
+from portfolio_platform.paper.market import Market
 from portfolio_platform.paper.model import Finding, Kept, SessionClosed
 
 RUNNING, RIGHT, DAYS = 3, 800_000, 30
@@ -119,4 +120,26 @@ def reconciled(kept: Kept, states: Sequence[tuple[str, object]], strategy: str, 
             found.append(Finding(at, "positions_differ", text))
         if workflow and not is_running(by_symbol[symbol]):
             found.append(Finding(at, "stopped_with_position", f"{symbol}: its workflow has stopped and holds {workflow}"))
+    return found
+
+
+def late_bars(market: Market, kept: Kept, at: int) -> list[Finding]:
+    """Return the symbols of which bars came after the session that they belong to had run: workflow and broker do not see those any more.
+
+    Args:
+        market: as the lake has it now.
+        kept: after the newest session.
+        at: end of the session to come.
+    """
+    if not kept.day:
+        return []
+    end, begun = end_of_day_ns(to_date(kept.day)), end_of_day_ns(to_date(kept.begun)) - NANOSECONDS_PER_DAY
+    known = {one.text for one in kept.findings}
+    found = []
+    for symbol in market.symbols:
+        missed = market.before(symbol, end, after=kept.opens.get(symbol, begun))
+        if missed:
+            first = format_timestamp(missed[0].ts)
+            text = f"{symbol}: late bars, {len(missed)} from {first} on: the session of their day had run, and held no order against them"
+            found += [Finding(at, "late_bar", text)] if text not in known else []
     return found

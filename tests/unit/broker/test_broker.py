@@ -289,3 +289,13 @@ def test_an_input_that_is_none_is_refused():
     with pytest.raises(TypeError, match="no input of a broker"):
         step(FREE, account(), order())  # type: ignore[arg-type]
     assert Place(START, order()).order.sign == 1
+
+
+def test_exits_that_are_filled_in_parts_are_filled_in_the_lots_of_their_entry():
+    terms = BrokerTerms(seed=3, partial=1_000_000, partial_least=100_000)
+    entry = order(exit_stop=px(95))
+    falling = [bar(number, 94, 94, 93, 93) for number in range(20, 40)]
+    _, events = played([entry, *(bar(number, 100, 101, 99, 100) for number in range(20)), *falling], terms)
+    sold = [one for one in events if type(one).__name__ == "Filled" and one.side == "sell"]
+    assert len(sold) > 2
+    assert all(one.quantity % UNIT == 0 for one in sold)

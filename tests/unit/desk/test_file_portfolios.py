@@ -29,10 +29,13 @@ def test_a_file_older_than_the_fills_that_were_reported_is_not_planned_from_agai
     assert any("10 fills were reported after it" in reason for reason in again.papers.plan.reasons)
 
 
-def test_a_file_of_a_later_time_is_planned_from(desk: Home) -> None:
+def test_a_file_of_a_later_time_is_planned_from_where_more_than_its_time_is_new(desk: Home) -> None:
     everything(at(desk, 30), approved(desk))
     later = (AT + timedelta(minutes=35)).isoformat()
     changed(desk, "portfolio.json", lambda content: content.update(as_of=later))
+    again = prepare(at(desk, 40), SAMPLE).papers.plan
+    assert any("has the cash and holdings from before the 10 fills" in reason for reason in again.reasons)
+    changed(desk, "portfolio.json", lambda content: content["accounts"][0].update(cash="45020.00"))
     assert FILE not in codes(at(desk, 40))
 
 

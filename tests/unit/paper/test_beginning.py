@@ -14,9 +14,11 @@ from portfolio_platform.control.terms import Order
 from portfolio_platform.days import end_of_day_ns
 from portfolio_platform.errors import StoreProblem, WrongUse
 from portfolio_platform.home import Home
+from portfolio_platform.paper.beginning import require_own
 from portfolio_platform.paper.loop import PaperLoop
 from portfolio_platform.paper.model import Kept, PaperOptions
 from portfolio_platform.paper.record import kept_of, stream_of
+from portfolio_platform.paper.run import run
 from portfolio_platform.sources.pipeline import import_paths
 from tests.unit.paper.conftest import FIRST, LAST, OPTIONS, unwatched
 from tests.unit.paper.ran import bars_made, paper_copy, paper_made
@@ -33,16 +35,16 @@ def _import(home: Home, folder: Path, name: str, *lines: str) -> None:
 def test_no_paper_run_begins_under_the_name_of_a_portfolio_that_the_home_has(paper_copy: Home, tmp_path: Path) -> None:
     _import(paper_copy, tmp_path, "portfolios.csv", "portfolio,mode,base_currency,policy,account", "core,live,USD,default,ib-1")
     with pytest.raises(WrongUse, match="has a portfolio 'core' already"):
-        PaperLoop(paper_copy, replace(OPTIONS, portfolio="core"), FIRST, LAST)
+        run(paper_copy, replace(OPTIONS, portfolio="core"), first=FIRST, last=LAST)
     # its own portfolio is in the home too, and may go on
     _import(paper_copy, tmp_path, "portfolios-2.csv", "portfolio,mode,base_currency,policy,account", "paper,paper,USD,default,paper")
-    assert PaperLoop(paper_copy, OPTIONS, FIRST, LAST).kept.day == 0
+    require_own(paper_copy, "paper")
 
 
 @pytest.mark.parametrize("name", ["", " paper", "pa\nper"])
 def test_a_portfolio_needs_a_name_that_can_be_printed(name: str, paper_copy: Home) -> None:
     with pytest.raises(WrongUse, match="cannot be the name of a portfolio"):
-        PaperLoop(paper_copy, replace(OPTIONS, portfolio=name), FIRST, LAST)
+        run(paper_copy, replace(OPTIONS, portfolio=name), first=FIRST, last=LAST)
 
 
 @pytest.mark.usefixtures("unwatched")
@@ -95,3 +97,13 @@ def test_a_kept_state_with_other_money_than_its_fills_add_up_to_is_not_gone_on_w
         snapshots.keep(connection, [snapshots.Snapshot.of(stream, found.version, found.carried, richer, found.event_seq)])
     with pytest.raises(StoreProblem, match="other cash or positions than the fills"):
         PaperLoop(paper_copy, OPTIONS, None, LAST + timedelta(days=3)).run()
+
+
+@pytest.mark.usefixtures("unwatched")
+def test_a_bar_that_comes_after_the_session_of_its_day_is_found_once(paper_copy: Home, tmp_path: Path) -> None:
+    _import(paper_copy, tmp_path, "bars.csv", "symbol,ts,open,high,low,close,volume", f"GOOG,{LAST}T23:00:00Z,500,501,499,500,100")
+    for days in (3, 4):
+        loop = PaperLoop(paper_copy, OPTIONS, None, LAST + timedelta(days=days))
+        loop.run()
+    (found,) = loop.kept.findings
+    assert found.what == "late_bar" and found.text.startswith(f"GOOG: late bars, 1 from {LAST}T23:00:00")
