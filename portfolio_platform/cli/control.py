@@ -37,6 +37,22 @@ def state_of(home: "Home", portfolio: str) -> "ControlState":
     return state
 
 
+def in_its_time(home: "Home", portfolio: str) -> "ControlState":
+    """Return a portfolio's state, for a command that writes. Raises `WrongUse` where a paper run has not reached the clock's time."""
+    from portfolio_platform.control.log import driven_by_bars
+    from portfolio_platform.days import NANOSECONDS_PER_DAY, format_timestamp, nanoseconds
+
+    state = state_of(home, portfolio)
+    with home.book.reading() as connection:
+        driven = driven_by_bars(connection, [portfolio])
+    if driven and nanoseconds(home.clock.now()) > state.now + NANOSECONDS_PER_DAY:
+        reached = format_timestamp(state.now)
+        raise WrongUse(
+            f"time in {portfolio!r} is that of its paper run, which has reached {reached}, and the clock is further; say --as-of {reached}"
+        )
+    return state
+
+
 @control.command()
 def state(portfolio: PortfolioArg, json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> None:
     """Show mode, limits with what is used of them, positions, reservations and orders."""
@@ -147,7 +163,7 @@ def decide(
         from portfolio_platform.control.views import answer_view, decision_view
         from portfolio_platform.days import nanoseconds
 
-        found = state_of(opened_home, portfolio)
+        found = state_of(opened_home, portfolio) if dry_run else in_its_time(opened_home, portfolio)
         if not intent_id and not dry_run:
             raise WrongUse("an intent that is recorded wants an id (--id); or try it with --dry-run")
         now = nanoseconds(opened_home.clock.now())

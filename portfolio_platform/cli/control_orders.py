@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from portfolio_platform.cli.control import PortfolioArg, control, plane_of, state_of
+from portfolio_platform.cli.control import PortfolioArg, control, in_its_time, plane_of
 from portfolio_platform.cli.options import AsOf, HomeOption, opened, out, parse_as_of, plain
 from portfolio_platform.errors import WrongUse
 
@@ -133,7 +133,7 @@ def cancel(
 ) -> None:
     """Give up what is left of a reservation."""
     with opened(home, as_of) as opened_home:
-        state_of(opened_home, portfolio)
+        in_its_time(opened_home, portfolio)
         if not plane_of(opened_home).cancel(portfolio, intent_id, by=by, reason=reason):
             raise WrongUse(f"nothing is reserved for intent {intent_id!r}; `portfolio control state {portfolio}` lists what is")
         out.print(f"released what was left for {plain(intent_id)}")
@@ -189,7 +189,7 @@ def _give(home: "Home", wanted: "Wanted", what: str, by: str, key: Path | None, 
 
     if key is not None and signature:
         raise WrongUse("give --key or --signature: one of them")
-    state_of(home, wanted.portfolio)
+    in_its_time(home, wanted.portfolio)
     signed = SignedApproval.from_token(signature) if signature else None
     if key is not None:
         signed = sign_order(home, wanted, read_key(key, ask_passphrase))

@@ -9,6 +9,7 @@ from portfolio_platform.cli.options import AsOf, HomeOption, Json, Portfolio, op
 if TYPE_CHECKING:
     from portfolio_platform.home import Home
     from portfolio_platform.instruments.state import InstrumentState
+    from portfolio_platform.instruments.store import InstrumentLog
 
 instruments = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="One workflow for each instrument: look at them, ask why, end one."
@@ -77,7 +78,7 @@ def stop(
     home: HomeOption = None,
     as_of: AsOf = None,
 ) -> None:
-    """Ask a workflow to end: it flattens what it holds, waits for the ledger to say flat, and stops. It may be asked twice."""
+    """Ask a workflow to end: it flattens what it holds, waits for the ledger to say flat, stops, and stays out until `release`."""
     with opened(home, as_of) as opened_home:
         state = stop_workflow(opened_home.require(), portfolio, symbol, by, reason)
         from portfolio_platform.instruments.workflow import query
@@ -91,26 +92,61 @@ def stop(
             out.print("its orders go out when the portfolio's next session runs: `portfolio paper run`, or the sensor on new bars")
 
 
+@instruments.command()
+def release(
+    symbol: Symbol,
+    by: Annotated[str, typer.Option("--by", help="Who allows it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    portfolio: Portfolio = None,
+    home: HomeOption = None,
+    as_of: AsOf = None,
+) -> None:
+    """Let the screener start a workflow again that a person ended."""
+    with opened(home, as_of) as opened_home:
+        release_workflow(opened_home.require(), portfolio, symbol, by, reason)
+        out.print(f"{plain(symbol)} may be started again by the screener's next pass", soft_wrap=True, highlight=False)
+
+
+def release_workflow(home: "Home", portfolio: str | None, symbol: str, by: str, reason: str) -> None:
+    """Record that a stopped workflow may be started again. Raises `WrongUse` where nobody ended it, or there is no name or reason."""
+    from portfolio_platform.errors import WrongUse
+    from portfolio_platform.instruments.model import OperatorCommand
+    from portfolio_platform.instruments.workflow import kept_out
+
+    log, name, state = _workflow(home, portfolio, symbol, by, reason)
+    if state.phase != "stopped" or not kept_out(state):
+        raise WrongUse(f"nobody keeps {symbol!r} out of {name}; `portfolio instruments list` says what its workflow does")
+    event = OperatorCommand(state.now, f"release:{by.strip()}:{state.totals.theses}:{state.now}", "unblock", by.strip(), reason.strip())
+    log.advance(name, {symbol: [event]}, at=home.clock.now())
+
+
 def stop_workflow(home: "Home", portfolio: str | None, symbol: str, by: str, reason: str) -> "InstrumentState":
     """Record a request to end, and return the state after it. Raises `WrongUse` where there is no such workflow, or no name or reason."""
-    from portfolio_platform.errors import WrongUse
     from portfolio_platform.instruments.model import StopRequested
-    from portfolio_platform.instruments.store import InstrumentLog, symbols_of
-    from portfolio_platform.paper.views import chosen_portfolio
 
-    if not by.strip() or not reason.strip():
-        raise WrongUse("an order to end a workflow wants a name (--by) and a reason (--reason)")
-    log = InstrumentLog(home.book)
-    with home.book.reading() as connection:
-        name = chosen_portfolio(connection, portfolio)
-        found = log.load(connection, name, [symbol])
-        if symbol not in found:
-            raise WrongUse(f"{name} has no workflow of {symbol!r}; it has: {', '.join(symbols_of(connection, name))}")
+    log, name, before = _workflow(home, portfolio, symbol, by, reason)
     # on paper time is that of the bars: a workflow must not see an hour that its portfolio has not reached
-    at = found[symbol].state.now
+    at = before.now
     event = StopRequested(at, f"operator:{by.strip()}:{at}", by.strip(), reason.strip())
     log.advance(name, {symbol: [event]}, at=home.clock.now())
     with home.book.reading() as connection:
         state: Any = log.load(connection, name, [symbol])[symbol].state
     found_state: InstrumentState = state
     return found_state
+
+
+def _workflow(home: "Home", portfolio: str | None, symbol: str, by: str, reason: str) -> "tuple[InstrumentLog, str, InstrumentState]":
+    """Return the log, the portfolio's name and the state of a workflow that somebody orders something of."""
+    from portfolio_platform.errors import WrongUse
+    from portfolio_platform.instruments.store import InstrumentLog, symbols_of
+    from portfolio_platform.paper.views import chosen_portfolio
+
+    if not by.strip() or not reason.strip():
+        raise WrongUse("an order to a workflow wants a name (--by) and a reason (--reason)")
+    log = InstrumentLog(home.book)
+    with home.book.reading() as connection:
+        name = chosen_portfolio(connection, portfolio)
+        found = log.load(connection, name, [symbol])
+        if symbol not in found:
+            raise WrongUse(f"{name} has no workflow of {symbol!r}; it has: {', '.join(symbols_of(connection, name))}")
+    return log, name, found[symbol].state

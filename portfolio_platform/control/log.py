@@ -1,12 +1,13 @@
 """A portfolio's stream in the book: reading its events in order, and writing what a batch adds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from sqlalchemy import Connection, select
 
-from portfolio_platform.book import schema
+from portfolio_platform.book import schema, statements
 from portfolio_platform.book.events import NewEvent, StoredEvent
 from portfolio_platform.control.audit import Placed
 from portfolio_platform.control.events import ENVELOPE_ISSUED, NAMES, Event, decode, decode_envelope, encode, stream_of
@@ -15,6 +16,8 @@ from portfolio_platform.control.model import Envelope
 _LOG = schema.events.c
 _AFTER = select(_LOG.seq, _LOG.version, _LOG.type, _LOG.content).order_by(_LOG.version)
 ROWS_AT_ONCE = 2_000
+PAPER_RUN = "paper/"
+"""How the stream of a portfolio's paper run begins; its name follows."""
 
 
 def events_after(connection: Connection, portfolio: str, version: int = 0, *, brief: bool = False) -> Iterator[Placed]:
@@ -54,6 +57,12 @@ def opened_portfolios(connection: Connection) -> list[str]:
     """Return the portfolios that the control plane is in charge of, sorted."""
     query = select(_LOG.content).where(_LOG.type == "control_opened").order_by(_LOG.seq)
     return sorted({_name(orjson.loads(content)["stream"]) for (content,) in connection.execute(query)})
+
+
+def driven_by_bars(connection: Connection, portfolios: Iterable[str]) -> frozenset[str]:
+    """Return which of these portfolios a paper run takes through time: their clock is that of their bars, and no cycle is theirs."""
+    streams = {f"{PAPER_RUN}{quote(name, safe='')}": name for name in portfolios}
+    return frozenset(streams[one] for one in statements.versions(connection, sorted(streams)))
 
 
 def new_event(portfolio: str, event: Event, key: str, left: Mapping[str, int] | None = None) -> NewEvent:

@@ -20,13 +20,17 @@ CYCLE = "`portfolio control cycle`, and see that it runs by itself"
 
 
 def _portfolios(home: Home) -> Iterator[Finding]:
-    from portfolio_platform.control.log import opened_portfolios
+    from portfolio_platform.control.log import driven_by_bars, opened_portfolios
     from portfolio_platform.control.plane import ControlPlane
     from portfolio_platform.lake.derived import PORTFOLIO_EQUITY
 
     ledgers = set(home.lake.read(PORTFOLIO_EQUITY, ["portfolio"])["portfolio"].unique().to_pylist())
     with home.book.reading() as connection:
         opened = opened_portfolios(connection)
+        others = driven_by_bars(connection, {*opened, *ledgers})
+    for name in sorted(others):
+        yield Finding("ok", f"control of {name}", "a paper run takes it through time; `portfolio paper status` says how far it is")
+    opened, ledgers = [name for name in opened if name not in others], ledgers - others
     for name in sorted(ledgers.difference(opened)):
         state = "it has a ledger, and is not under control: nothing holds its strategies to the limits"
         remedy = "`portfolio control cycle` takes charge of it"

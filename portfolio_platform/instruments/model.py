@@ -23,6 +23,8 @@ TEMPLATES = (
 )
 """The templates that a screener may suggest and a playbook may bear."""
 Timeframe = Literal["1h", "4h", "1d", "1w"]
+SCREENER = "screener"
+"""Who asks a workflow to stop that has left the candidates."""
 
 
 class RiskLimits(NamedTuple):

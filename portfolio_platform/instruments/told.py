@@ -110,7 +110,9 @@ def ordered(flow: Flow, event: OperatorCommand) -> None:
         flow.state = flow.state._replace(blocked_until=event.until or FOREVER)
         _take_back(flow, "operator_block")
     elif event.command == "unblock":
-        flow.state = flow.state._replace(blocked_until=0)
+        # a workflow that a person ended may be started again from now on
+        ended = flow.state.phase == "stopped"
+        flow.state = flow.state._replace(blocked_until=0, stopping="" if ended else flow.state.stopping)
     else:
         flow.state = flow.state._replace(replan=True)
 

@@ -18,6 +18,7 @@ from portfolio_platform.instruments.entry import activate, answered, withdraw
 from portfolio_platform.instruments.flow import Flow
 from portfolio_platform.instruments.holding import filled, held, leave, order_ended, overdue
 from portfolio_platform.instruments.model import (
+    SCREENER,
     AllocationDecided,
     CandleClosed,
     EnvelopeIssued,
@@ -74,6 +75,8 @@ def step(terms: WorkflowTerms, state: InstrumentState, event: InstrumentEvent) -
     elif isinstance(event, StopRequested):
         if state.phase != "stopped":
             stop_requested(flow, event)
+        elif event.by != SCREENER:
+            flow.state = state._replace(stopping=f"{event.by}: {event.reason}")
     elif isinstance(event, PlanProvided):
         plan_provided(flow, event)
     elif isinstance(event, JudgeFeedback):
@@ -91,6 +94,11 @@ def replay(terms: WorkflowTerms, events: Iterable[InstrumentEvent], state: Instr
     for event in events:
         current = step(terms, current, event)[0]
     return current
+
+
+def kept_out(state: InstrumentState) -> bool:
+    """Say whether a person ended the workflow, so that no screener starts it again before a person allows it (``unblock``)."""
+    return bool(state.stopping) and not state.stopping.startswith(f"{SCREENER}: ")
 
 
 def query(state: InstrumentState) -> InstrumentView:

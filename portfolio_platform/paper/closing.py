@@ -14,6 +14,7 @@ from portfolio_platform.instruments import model
 from portfolio_platform.instruments.routing import RequestStop, SignalTemplate, StartWorkflow, route
 from portfolio_platform.instruments.screener import ScreenerPass, screen
 from portfolio_platform.instruments.store import Placed
+from portfolio_platform.instruments.workflow import kept_out
 from portfolio_platform.ledger.calendars import sessions
 from portfolio_platform.paper.account import Worth, worth
 from portfolio_platform.paper.authority import Authority
@@ -125,9 +126,12 @@ class Closing:
         running = day.running
         standings = {name: one for name, one in day.kept.standings.items() if name in running}
         routes, after = route(found, standings, self._options.screener)
-        day.kept = day.kept._replace(standings=Map(after), screened=passed(found))
+        out = {symbol for symbol, placed in day.batch.placed.items() if symbol not in running and kept_out(placed.state)}
+        day.kept = day.kept._replace(standings=Map({name: one for name, one in after.items() if name not in out}), screened=passed(found))
         for one in routes:
-            if isinstance(one, StartWorkflow):
+            if isinstance(one, StartWorkflow) and one.symbol in out:
+                day.happened.words.append(f"{one.symbol}: kept out, a person ended its workflow")
+            elif isinstance(one, StartWorkflow):
                 day.start(one.symbol, one.template, one.pass_id, at)
                 day.say(one.symbol, model.ScreenerUpdate(at, one.pass_id, one.template, one.rank, one.score_ppm), at)
             elif isinstance(one, SignalTemplate):
@@ -135,7 +139,7 @@ class Closing:
                 day.say(one.symbol, model.ScreenerUpdate(at, one.pass_id, one.template, one.rank, one.score_ppm), at)
             elif isinstance(one, RequestStop):
                 day.happened.words.append(f"{one.symbol}: asked to stop, {one.reason}")
-                day.say(one.symbol, model.StopRequested(at, f"{one.pass_id}:stop", "screener", one.reason), at)
+                day.say(one.symbol, model.StopRequested(at, f"{one.pass_id}:stop", model.SCREENER, one.reason), at)
         day.tell(at, everybody=True)
 
     def counted(self, counts: Counts, day: Day, closed: SessionClosed) -> Counts:

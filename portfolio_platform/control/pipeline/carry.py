@@ -15,7 +15,7 @@ from portfolio_platform.book import recommendations as book
 from portfolio_platform.book.recommendations import Recommendation
 from portfolio_platform.control.batch import Batch
 from portfolio_platform.control.events import OrderEnded, OrderGiven, stream_of
-from portfolio_platform.control.log import opened_portfolios
+from portfolio_platform.control.log import driven_by_bars, opened_portfolios
 from portfolio_platform.control.plane import ControlPlane
 from portfolio_platform.control.state import ControlState
 from portfolio_platform.control.terms import Order, parts
@@ -127,7 +127,7 @@ def carry(home: Home, *, plane: ControlPlane | None = None, only: str | None = N
     Args:
         home: whose book.
         plane: the control plane of this process; a new one where None.
-        only: one portfolio only.
+        only: one portfolio only; every one but those that a paper run drives where None.
 
     Raises:
         StoreProblem: the book cannot be written; then neither orders nor recommendations changed.
@@ -136,6 +136,8 @@ def carry(home: Home, *, plane: ControlPlane | None = None, only: str | None = N
     with home.book.reading() as connection:
         opened = [name for name in opened_portfolios(connection) if only in (None, name)]
         waiting = {one.portfolio for one in book.listed(connection, only, states=("approved",))}
+        others = driven_by_bars(connection, {*opened, *waiting}) if only is None else frozenset[str]()
+        opened, waiting = [name for name in opened if name not in others], waiting - others
     done = Carried()
     for portfolio in opened:
         if portfolio in waiting or _orders(plane.get_portfolio_state(portfolio)):

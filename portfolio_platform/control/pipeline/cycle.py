@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from portfolio_platform.control.log import opened_portfolios
+from portfolio_platform.control.log import driven_by_bars, opened_portfolios
 from portfolio_platform.control.model import Envelope
 from portfolio_platform.control.pipeline.carry import Carried, carry
 from portfolio_platform.control.pipeline.feed import Fed, Report, feed
@@ -36,7 +36,8 @@ class CycleResult:
 def run_cycle(home: Home, *, plane: ControlPlane | None = None, report: Report = lambda text: None) -> CycleResult:
     """Run one policy cycle for every portfolio of a home; safe to call again at any time, also after one that was killed.
 
-    What is over on the clock ends, and every symbol whose envelope is due is told, in each portfolio under control.
+    What is over on the clock ends, and every symbol whose envelope is due is told, in each portfolio under control. A portfolio that a
+    paper run takes through time is left to it: the home's clock is not its own.
 
     Args:
         home: whose lake and book.
@@ -51,5 +52,6 @@ def run_cycle(home: Home, *, plane: ControlPlane | None = None, report: Report =
     carried = carry(home, plane=plane)
     with home.book.reading() as connection:
         opened = opened_portfolios(connection)
-    told = [one for portfolio in opened for one in plane.broadcast_constraints(portfolio)]
+        others = driven_by_bars(connection, opened)
+    told = [one for portfolio in opened if portfolio not in others for one in plane.broadcast_constraints(portfolio)]
     return CycleResult(fed, carried, publish(home), tuple(told))

@@ -14,7 +14,7 @@ from portfolio_platform.book.events import stream_version
 from portfolio_platform.canonical import canonical_bytes, content_hash
 from portfolio_platform.control.envelopes import due
 from portfolio_platform.control.events import stream_of
-from portfolio_platform.control.log import opened_portfolios
+from portfolio_platform.control.log import driven_by_bars, opened_portfolios
 from portfolio_platform.control.pipeline.feed import is_fed
 from portfolio_platform.control.pipeline.fills import newest_fills
 from portfolio_platform.control.pipeline.publish import newest_published_import
@@ -102,12 +102,13 @@ def seen_by(home: Home, plane: ControlPlane) -> dict[str, str]:
     now = nanoseconds(home.clock.now())
     with home.book.reading() as connection:
         opened = opened_portfolios(connection)
-    states = [plane.get_portfolio_state(portfolio) for portfolio in opened]
+        others = driven_by_bars(connection, opened)
+    states = [plane.get_portfolio_state(portfolio) for portfolio in opened if portfolio not in others]
     with home.book.reading() as connection:
         approved = [
             f"{one.id} {one.decided_at}"
             for one in book.listed(connection, states=("approved",))
-            if end_of_day_ns(date.fromisoformat(one.expires)) > now
+            if end_of_day_ns(date.fromisoformat(one.expires)) > now and one.portfolio not in others
         ]
         approved += [name for state in states for name in _over(connection, state)]
     found = {FACTS: _unfed(home), APPROVED: approved, CLOCK: [name for state in states for name in _ended(state, now)]}

@@ -11,6 +11,7 @@ from datetime import date
 
 from portfolio_platform.book import policies as archive
 from portfolio_platform.control.events import FactsStated
+from portfolio_platform.control.log import driven_by_bars
 from portfolio_platform.control.pipeline.cursor import Cursor, read_cursor, write_cursor
 from portfolio_platform.control.pipeline.fills import Money, newest_fills, read_fills, read_money
 from portfolio_platform.control.pipeline.names import known_name
@@ -70,7 +71,7 @@ def feed(
 
     Args:
         home: whose lake and book.
-        portfolios: only these; every portfolio of the ledger where None.
+        portfolios: only these; every portfolio of the ledger where None, but for those that a paper run feeds.
         plane: the control plane of this process, which keeps its states between calls; a new one where None.
         report: is told what is done.
 
@@ -80,8 +81,7 @@ def feed(
     ready, newest = built(home), newest_fills(home)
     if ready is None:
         return Fed(())
-    known = set(home.lake.read(PORTFOLIO_EQUITY, ["portfolio"])["portfolio"].unique().to_pylist())
-    wanted = sorted(known if portfolios is None else known.intersection(portfolios))
+    wanted = _own(home) if portfolios is None else sorted(set(_own(home)).intersection(portfolios))
     plane = plane or ControlPlane(home.book, home.clock)
     policies, money = policies_in_time(home), read_money(home)
     instruments = read_instruments(home)
@@ -112,9 +112,16 @@ def is_fed(home: Home) -> bool:
     if ready is None:
         return True
     here = Cursor(newest, ready.generations)
-    names = home.lake.read(PORTFOLIO_EQUITY, ["portfolio"])["portfolio"].unique().to_pylist()
+    names = _own(home)
     with home.book.reading() as connection:
         return all(read_cursor(connection, name, newest) == here for name in names)
+
+
+def _own(home: Home) -> list[str]:
+    """Return the portfolios of the ledger that cycles are for: those that a paper run drives have their own time."""
+    known = home.lake.read(PORTFOLIO_EQUITY, ["portfolio"])["portfolio"].unique().to_pylist()
+    with home.book.reading() as connection:
+        return sorted(set(known) - driven_by_bars(connection, known))
 
 
 def in_order(fills: Sequence[Fill], sessions: Sequence[FactsStated]) -> list[Fill | FactsStated]:

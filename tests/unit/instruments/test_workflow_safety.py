@@ -4,6 +4,7 @@ import pytest
 
 from portfolio_platform.instruments.model import (
     PHASES,
+    SCREENER,
     CancelOrder,
     CandleClosed,
     Enlist,
@@ -14,6 +15,7 @@ from portfolio_platform.instruments.model import (
     Started,
     StopRequested,
 )
+from portfolio_platform.instruments.workflow import kept_out
 from tests.unit.instruments.workflow_examples import (
     CONFIG,
     DAY,
@@ -196,6 +198,23 @@ def test_a_stopped_workflow_begins_again_when_it_is_started_anew():
     assert world.state.phase == "idle" and world.state.template == "mean_reversion" and world.state.stopping == ""
     world.days(102, 103)
     assert world.state.setup is not None and world.state.setup.setup_id == "main:AAA:2", "ids go on"
+
+
+@pytest.mark.parametrize(("by", "out"), [("ada", True), (SCREENER, False)])
+def test_a_symbol_that_a_person_ended_is_kept_out_until_a_person_allows_it(by, out):
+    world = World()
+    world.tell(StopRequested(world.now + 1, "stop-1", by, "thin book"))
+    assert world.state.phase == "stopped" and kept_out(world.state) is out
+    operator(world, "unblock")
+    assert not kept_out(world.state)
+
+
+def test_a_person_keeps_out_what_the_screener_has_ended_already():
+    world = World()
+    world.tell(StopRequested(world.now + 1, "stop-1", SCREENER, "no candidate"))
+    before = len(world.commands)
+    world.tell(StopRequested(world.now + 1, "stop-2", "ada", "thin book"))
+    assert kept_out(world.state) and len(world.commands) == before
 
 
 def test_a_block_outlives_a_stop():

@@ -1,20 +1,24 @@
 """A paper portfolio where new bars arrive goes on by itself, and what a person asked for meanwhile is done."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from portfolio_platform.broker.model import Bar
-from portfolio_platform.cli.instruments import stop_workflow
+from portfolio_platform.cli.instruments import release_workflow, stop_workflow
+from portfolio_platform.control.pipeline.cycle import run_cycle
+from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.instruments.store import InstrumentLog, symbols_of
+from portfolio_platform.paper.loop import PaperLoop
 from portfolio_platform.paper.market import read_market
 from portfolio_platform.paper.record import read_record
 from portfolio_platform.paper.resuming import advance, behind
-from tests.unit.paper.conftest import LAST, unwatched
+from tests.unit.paper.conftest import FIRST, LAST, OPTIONS, unwatched, with_bars
 from tests.unit.paper.ran import bars_made, paper_copy, paper_made
 
-__all__ = ["bars_made", "paper_copy", "paper_made", "unwatched"]
+__all__ = ["bars_made", "paper_copy", "paper_made", "unwatched", "with_bars"]
 
 
 def _bars(home: Home, symbol: str) -> tuple[Bar, ...]:
@@ -40,3 +44,25 @@ def test_what_a_person_ended_meanwhile_is_flattened_by_the_next_sessions_and_sto
     # the bar that closes next opened before anybody could act on the order; the one after it fills the exit
     assert {fill.at for fill in sold} == {[bar.ts for bar in _bars(later, symbol) if bar.ts > placed[symbol].state.now][1]}
     assert any(f"{symbol}: stopped" in one.words for one in record.sessions)
+    release_workflow(later, "paper", symbol, "ada", "book is back")
+    with pytest.raises(WrongUse, match="nobody keeps"):
+        release_workflow(later, "paper", symbol, "ada", "book is back")
+    assert run_cycle(later).envelopes == (), "a cycle leaves a portfolio alone whose time is that of its bars"
+
+
+@pytest.mark.usefixtures("unwatched")
+def test_the_screener_does_not_start_again_what_a_person_ended(with_bars: Callable[[str], Home]) -> None:
+    home = with_bars("home")
+    PaperLoop(home, OPTIONS, FIRST, FIRST + timedelta(days=11)).run()
+    with home.book.reading() as connection:
+        symbols = symbols_of(connection, "paper")
+    for symbol in symbols:
+        stop_workflow(home, "paper", symbol, "ada", "thin book")
+    PaperLoop(home, OPTIONS, None, LAST).run()
+    with home.book.reading() as connection:
+        placed = InstrumentLog(home.book).load(connection, "paper", symbols)
+        words = {word for one in read_record(connection, "paper").sessions for word in one.words}
+    assert {one.state.phase for one in placed.values()} == {"stopped"}
+    kept = {symbol for symbol in symbols if f"{symbol}: kept out, a person ended its workflow" in words}
+    assert kept, "the screener would have started one again"
+    home.book.close()
