@@ -153,8 +153,8 @@ def plans_shown(home: Home) -> dict[str, Any]:
 
 def executions_shown(home: Home) -> dict[str, Any]:
     """Return every reported fill by execution, what is left of each, and what was flagged."""
-    from portfolio_platform.desk.execution import executions, read_state
     from portfolio_platform.desk.execution_status import execution_report
+    from portfolio_platform.desk.executions import executions, read_state
     from portfolio_platform.render.orchestration import wording as say
 
     reports = [execution_report(home, read_state(home, plan.execution_id), live=False) for _, plan in executions(home, None)]

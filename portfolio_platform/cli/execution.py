@@ -124,8 +124,8 @@ def log(
     """Show the execution log: every fill with price, quantity, time, sector, conviction, stops and targets, and the buffer after it."""
     with opened(home, as_of) as opened_home:
         from portfolio_platform.cli.execution_tables import show_log
-        from portfolio_platform.desk.execution import executions, read_state
         from portfolio_platform.desk.execution_status import execution_report
+        from portfolio_platform.desk.executions import executions, read_state
 
         base = opened_home.require()
         names = [_named(base, execution_id)] if execution_id else [plan.execution_id for _, plan in executions(base, portfolio)]
@@ -201,7 +201,7 @@ def _text(at: datetime) -> str:
 
 
 def _template(home: "Home", execution_id: str, output: Path | None) -> None:
-    from portfolio_platform.desk.execution import read_state
+    from portfolio_platform.desk.executions import read_state
     from portfolio_platform.orchestrator.execution_rows import template
 
     state = read_state(home, execution_id)
@@ -228,7 +228,7 @@ def _rows(home: "Home", csv: Path | None, row: dict[str, str] | None) -> "Rows":
 
 def _asked(home: "Home", execution_id: str, by: str) -> "Given":
     from portfolio_platform.cli.execution_form import ask
-    from portfolio_platform.desk.execution import read_state
+    from portfolio_platform.desk.executions import read_state
 
     return ask(read_state(home, execution_id), home.clock.now(), by)
 

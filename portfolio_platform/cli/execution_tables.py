@@ -138,7 +138,7 @@ def show_log(made: "Sequence[ExecutionReport]") -> None:
 def show_executions(home: "Home", portfolio: str | None, json: bool) -> None:
     """List the approved plans and how far each is."""
     from portfolio_platform.days import nanoseconds
-    from portfolio_platform.desk.execution import executions, read_state
+    from portfolio_platform.desk.executions import executions, read_state
 
     now = nanoseconds(home.clock.now())
     found = [(name, plan, read_state(home, plan.execution_id)) for name, plan in executions(home, portfolio)]

@@ -15,8 +15,8 @@ from portfolio_platform.book.read_models import require_name
 from portfolio_platform.days import nanoseconds, to_number
 from portfolio_platform.desk import log, notices
 from portfolio_platform.desk.events import decode_event, encode_event
-from portfolio_platform.desk.execution import executions
 from portfolio_platform.desk.execution_events import ExecutionState, instant, state_of
+from portfolio_platform.desk.executions import executions
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.ledger.calendars import sessions

@@ -143,12 +143,6 @@ def follow(home: Home, execution_id: str, *, pages: bool = False) -> Followed:
     return Followed(state, brought.fills, brought.set_aside)
 
 
-def read_state(home: Home, execution_id: str) -> ExecutionState:
-    """Return the execution of an approved plan as the log has it. Raises `WrongUse`."""
-    with home.book.reading() as connection:
-        return state_of(connection, execution_id)
-
-
 def _on_paper(connection: Connection, portfolio: str, plan: PlanState, given: Given, now: datetime) -> ExecutionRefused | None:
     """Return the refusal of a report about a plan that is executed on paper."""
     if not state_from(connection, portfolio, plan).on_paper:
@@ -282,12 +276,3 @@ def empty_state(home: Home, execution_id: str) -> Executed:
         portfolio = log.portfolio_of(connection, execution_id)
         plan = log.plans_of(connection, portfolio)[execution_id]
         return begun_from(plan, log.papers_of(connection, execution_id))
-
-
-def executions(home: Home, portfolio: str | None = None) -> list[tuple[str, PlanState]]:
-    """Return the plans that were approved, with their portfolios, the oldest first."""
-    from portfolio_platform.desk.execution_events import approved_plans
-
-    with home.book.reading() as connection:
-        names: Sequence[str] = [portfolio] if portfolio else log.portfolios(connection)
-        return [(name, plan) for name in names for plan in approved_plans(connection, name)]

@@ -11,8 +11,8 @@ from portfolio_platform.book.engine import take_log_lock
 from portfolio_platform.days import nanoseconds
 from portfolio_platform.desk import notices
 from portfolio_platform.desk.after_execution import portfolio_now
-from portfolio_platform.desk.execution import executions
 from portfolio_platform.desk.execution_events import ExecutionState, ExitTouched, instant, keep, state_of
+from portfolio_platform.desk.executions import executions
 from portfolio_platform.home import Home
 from portfolio_platform.lake import active
 from portfolio_platform.lake.facts import BARS

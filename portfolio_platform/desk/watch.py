@@ -6,8 +6,9 @@ from portfolio_platform.days import nanoseconds
 from portfolio_platform.desk import log, notices
 from portfolio_platform.desk.due import alert_due
 from portfolio_platform.desk.escalations import expire_escalations, portfolios_in
-from portfolio_platform.desk.execution import executions, follow
+from portfolio_platform.desk.execution import follow
 from portfolio_platform.desk.execution_files import bring_fills
+from portfolio_platform.desk.executions import executions
 from portfolio_platform.desk.exits import watch_exits
 from portfolio_platform.desk.paper_execution import bring_paper_fills
 from portfolio_platform.home import Home
