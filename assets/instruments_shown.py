@@ -51,7 +51,25 @@ def candidates_shown(home: Home) -> dict[str, Any]:
         "weights of the features": {scale.feature: share(scale.weight) for scale in terms.scales},
         "at most so many candidates": terms.top,
         "stopped after passes outside": terms.passes_outside,
+        "regimes of cohorts, advice only": _cohorts(home),
     }
+
+
+def _cohorts(home: Home) -> dg.MetadataValue:
+    """Return each cohort's regime in words; why there is none where the bars cannot be put into one index."""
+    from portfolio_platform.days import end_of_day_ns
+    from portfolio_platform.errors import PortfolioError
+    from portfolio_platform.paper.cohorts import cohort_regimes_at
+    from portfolio_platform.paper.market import read_market
+
+    try:
+        found = cohort_regimes_at(read_market(home, (), {}, "USD"), end_of_day_ns(home.last_ended_day))
+    except PortfolioError as error:
+        return dg.MetadataValue.text(str(error))
+    rows = [
+        f"- **{markdown_text(one.cohort)}** {one.label or 'unknown'}: {one.why} ({markdown_text(', '.join(one.symbols))})" for one in found
+    ]
+    return dg.MetadataValue.md("\n".join(rows) or "no symbol has a cohort")
 
 
 def state_shown(home: Home, key: str) -> dict[str, Any]:

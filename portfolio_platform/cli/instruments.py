@@ -33,6 +33,24 @@ def list_(portfolio: Portfolio = None, json: Json = False, home: HomeOption = No
 
 
 @instruments.command()
+def cohorts(json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> None:
+    """Show the regime of each cohort, by its own detector over the cohort's index: advice beside the regimes of symbols, it drives none."""
+    with opened(home, as_of) as opened_home:
+        from portfolio_platform.days import end_of_day_ns
+        from portfolio_platform.paper.cohorts import cohort_regimes_at
+        from portfolio_platform.paper.market import read_market
+
+        here = opened_home.require()
+        found = cohort_regimes_at(read_market(here, (), {}, "USD"), end_of_day_ns(here.last_ended_day))
+        if json:
+            print_json([{"cohort": one.cohort, "regime": one.label, "why": one.why, "symbols": list(one.symbols)} for one in found])
+            return
+        for one in found:
+            said = f"[bold]{plain(one.cohort)}[/] {plain(one.label.replace('_vol_', ' ') or 'unknown')}: {plain(one.why)}"
+            out.print(f"{said} ({plain(', '.join(one.symbols))})", soft_wrap=True, highlight=False)
+
+
+@instruments.command()
 def show(symbol: Symbol, portfolio: Portfolio = None, json: Json = False, home: HomeOption = None, as_of: AsOf = None) -> None:
     """Show a workflow: what it waits for, its plan, setup and exit contract, its regime's evaluations, what it asked for and got."""
     with opened(home, as_of) as opened_home:
