@@ -40,7 +40,7 @@ check: $(INSTALLED)
 
 prove: $(INSTALLED)
 	@$(BIN)/python -m tests.simulation.prove
-	@$(BIN)/python -m tests.simulation.instruments_prove --share 0.3
+	@$(BIN)/python -m tests.simulation.instruments_prove
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks
