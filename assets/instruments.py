@@ -6,23 +6,13 @@ runs a whole portfolio on paper in `portfolio_platform.paper`.
 
 import dagster as dg
 
-from assets.metadata import OWNERS
+from assets.metadata import OWNERS, schema_of
 from resources.platform import Platform
 
 GROUP = "instruments"
 BOOK = {"python", "sqlalchemy"}
 WORKFLOWS = dg.DynamicPartitionsDefinition(name="instruments")
 """One partition for each workflow that runs, ``portfolio|symbol``, escaped; the sensor `instrument_closes` adds and retires them."""
-
-
-def _schema(**columns: str) -> dict[str, dg.TableSchema]:
-    """Return a column schema: each column's type and what it is, apart by a colon."""
-    parts = {name: said.partition(": ") for name, said in columns.items()}
-    return {
-        "dagster/column_schema": dg.TableSchema(
-            columns=[dg.TableColumn(name, kind, description) for name, (kind, _, description) in parts.items()]
-        )
-    }
 
 
 @dg.asset(
@@ -33,7 +23,7 @@ def _schema(**columns: str) -> dict[str, dg.TableSchema]:
     description="A pass of the screener over all bars up to the last day that is over: every symbol's compression, expansion and "
     "composite score, the candidates, the template that the rule suggests for each, and the weights used. The passes that a portfolio "
     "acted on are in its own streams: `portfolio instruments why SYMBOL` works the one behind an entry out again.",
-    metadata=_schema(
+    metadata=schema_of(
         rank="int64: 1 is the highest composite",
         symbol="string: of what",
         candidate="bool: among the best, and good enough",
@@ -61,7 +51,7 @@ def screener_candidates(platform: Platform) -> dg.MaterializeResult:
     description="What every instrument's workflow is doing, a partition for each. A run brings all paper portfolios that are behind the "
     "bars up to them, with every due symbol at once: only the close of a bar advances a symbol. Nothing new: nothing is recorded. "
     "`portfolio instruments show SYMBOL` shows the same, `why` explains an entry.",
-    metadata=_schema(
+    metadata=schema_of(
         asked="string: when risk was asked for",
         wanted="decimal: what plan, judge and equity came to",
         requested="decimal: within envelope and limits",
@@ -91,7 +81,7 @@ def instrument_states(context: dg.AssetExecutionContext, platform: Platform) -> 
     description="What paper portfolios brought the ledger: their fills, signals and funding go through the import that every source goes "
     "through, their decisions with the control plane's. The next refresh accounts for them like any others, and reports speak of them; "
     "an arrow back to `fills` is left out, for it would close a circle.",
-    metadata=_schema(
+    metadata=schema_of(
         portfolio="string: the paper portfolio",
         last="date: its newest session",
         equity="decimal: in its currency",

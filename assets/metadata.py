@@ -83,3 +83,13 @@ def _shown(value: Any) -> str:
 def picture(png: bytes, words: str) -> dg.MetadataValue:
     """Return a PNG as markdown that the UI shows."""
     return dg.MetadataValue.md(f"![{words}](data:image/png;base64,{b64encode(png).decode()})")
+
+
+def schema_of(**columns: str) -> dict[str, dg.TableSchema]:
+    """Return a column schema: each column's type and what it is, apart by a colon."""
+    parts = {name: said.partition(": ") for name, said in columns.items()}
+    return {
+        "dagster/column_schema": dg.TableSchema(
+            columns=[dg.TableColumn(name, kind, description) for name, (kind, _, description) in parts.items()]
+        )
+    }

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.metadata import OWNERS
+from assets.metadata import OWNERS, schema_of
 from portfolio_platform.home import Home
 from resources.platform import Platform
 
@@ -23,23 +23,13 @@ class PlanConfig(dg.Config):
     profile: str = "v8.1.1"
 
 
-def _schema(**columns: str) -> dict[str, dg.TableSchema]:
-    """Return a column schema: each column's type and what it is, apart by a colon."""
-    parts = {name: said.partition(": ") for name, said in columns.items()}
-    return {
-        "dagster/column_schema": dg.TableSchema(
-            columns=[dg.TableColumn(name, kind, description) for name, (kind, _, description) in parts.items()]
-        )
-    }
-
-
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
     kinds=PURE,
     description="What the home's portfolio document asks of its sectors (its ACTION PLAN, v8.1.1 STEP 0), with every line that was not "
     "understood and why. Nothing is guessed: such a line becomes a condition of the plan. Without a document it says so.",
-    metadata=_schema(
+    metadata=schema_of(
         sector="string: sector that is asked for something",
         kind="string: reduce, increase, add, hold, set or cash",
         says="string: the directive in the specification's words",
@@ -61,7 +51,7 @@ def rebalancing_directives(platform: Platform) -> dg.MaterializeResult:
     description="A plan of the directives on the portfolio as the ledger has it now: sells by unrealised gain, buys by the sector's "
     "ranked picks, in the order of execution, with the cash after each. The plan is recorded in the book and its folder written; an older "
     "one that nobody approved is superseded. Say whose plan it is in the run's configuration where the ledger has several portfolios.",
-    metadata=_schema(
+    metadata=schema_of(
         sequence="int64: place in the order of execution",
         trade="string: id, side and symbol",
         account="string: where",
@@ -102,7 +92,7 @@ def _newest(platform: Platform, shown: Any) -> dg.MaterializeResult:
     kinds=PURE | {"matplotlib"},
     description="The portfolio before and after all trades of the newest plan, the six constraints, the worst case with adverse slippage "
     "and the highest fees, and the cash after every trade (v8.1.1 STEP 2), as table, chart and report.",
-    metadata=_schema(
+    metadata=schema_of(
         sector="string: sector, or cash",
         before="decimal: percent of the portfolio before the plan",
         after="decimal: percent after it",
@@ -125,7 +115,7 @@ def dry_run(platform: Platform) -> dg.MaterializeResult:
     description="Every plan that is open, approved or being executed: its verdict (SAFE, CONDITIONAL or BLOCKED, with every reason and "
     "condition), until when it may be executed, and its folder with the page a trader works from. `portfolio orchestrate approve` "
     "approves one; nothing here sends an order.",
-    metadata=_schema(
+    metadata=schema_of(
         plan="string: execution id",
         portfolio="string: whose",
         kind="string: rebalancing, stock or queue",
@@ -149,7 +139,7 @@ def trade_recommendations(platform: Platform) -> dg.MaterializeResult:
     kinds=BOOK,
     description="What people did of approved plans, fill by fill, with the buffer after each (v8.0.3 STEP 3F), what is left, and what was "
     "flagged. `portfolio execution report` is how it gets here; the same fills are in the ledger.",
-    metadata=_schema(
+    metadata=schema_of(
         time="string: of the fill, UTC",
         plan="string: execution id",
         trade="string: of the plan; empty for what is beyond it",

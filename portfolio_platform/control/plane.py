@@ -144,7 +144,7 @@ class ControlPlane:
             tell: whether symbols are told at the end; a long history tells them once, after its last batch.
         """
         with self._working(portfolio) as (batch, connection):
-            hashed = {place: _content_of(one) for place, one in enumerate(entries) if isinstance(one, FactsStated)}
+            hashed = {place: content_of(one) for place, one in enumerate(entries) if isinstance(one, FactsStated)}
             known = _known(connection, portfolio, (), [one for one in entries if isinstance(one, Fill)])
             days = {place: one.facts.day for place, one in enumerate(entries) if isinstance(one, FactsStated)}
             said = by_keys(connection, [facts_key(portfolio, days[place], content) for place, content in hashed.items()])
@@ -280,7 +280,7 @@ def _portfolio_of(intent: PortfolioIntent | Mapping[str, Any]) -> str:
     return named if isinstance(named, str) else ""
 
 
-def _content_of(one: FactsStated) -> str:
+def content_of(one: FactsStated) -> str:
     """Return the hash of what is stated of a session; when it is stated is no part of it."""
     said = canonical_bytes(encode(one._replace(at=0, facts=one.facts._replace(content=""))), floats=False)
     return hashlib.sha256(said).hexdigest()[:32]

@@ -20,9 +20,9 @@ from portfolio_platform.control.events import (
     PortfolioOpened,
     ReservationEnded,
     SymbolEnlisted,
-    encode,
 )
 from portfolio_platform.control.model import APPROVED_FULL, MILLION, AllocationDecision, Envelope, PortfolioIntent
+from portfolio_platform.control.plane import content_of
 from portfolio_platform.control.reduce import apply
 from portfolio_platform.control.state import ControlState, Fill, Instrument
 from portfolio_platform.control.terms import LAST, Limits
@@ -303,16 +303,6 @@ class OpenAuthority:
             issued_at=at,
             expires_at=LAST,
         )
-
-
-def content_of(facts: FactsStated) -> str:
-    """Return the hash of what is stated of a session, as the control plane's shell takes it; when it is stated is no part of it."""
-    import hashlib
-
-    from portfolio_platform.canonical import canonical_bytes
-
-    said = canonical_bytes(encode(facts._replace(at=0, facts=facts.facts._replace(content=""))), floats=False)
-    return hashlib.sha256(said).hexdigest()[:32]
 
 
 def noticed(authority: Authority, at: int) -> list[Finding]:

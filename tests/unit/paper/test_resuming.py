@@ -6,8 +6,12 @@ from datetime import timedelta
 import pytest
 
 from portfolio_platform.broker.model import Bar
+from portfolio_platform.cli.control import in_its_time
 from portfolio_platform.cli.instruments import release_workflow, stop_workflow
 from portfolio_platform.control.pipeline.cycle import run_cycle
+from portfolio_platform.control.pipeline.due import seen_by
+from portfolio_platform.control.plane import ControlPlane
+from portfolio_platform.doctor.control import _portfolios
 from portfolio_platform.errors import WrongUse
 from portfolio_platform.home import Home
 from portfolio_platform.instruments.store import InstrumentLog, symbols_of
@@ -66,3 +70,15 @@ def test_the_screener_does_not_start_again_what_a_person_ended(with_bars: Callab
     kept = {symbol for symbol in symbols if f"{symbol}: kept out, a person ended its workflow" in words}
     assert kept, "the screener would have started one again"
     home.book.close()
+
+
+def test_the_clock_of_a_home_is_not_that_of_its_paper_run(paper_copy: Home) -> None:
+    paper_copy.pin_clock(LAST + timedelta(days=700))
+    with pytest.raises(WrongUse, match="say --as-of"):
+        in_its_time(paper_copy, "paper")
+    plane = ControlPlane(paper_copy.book, paper_copy.clock)
+    before = plane.get_portfolio_state("paper").version
+    assert run_cycle(paper_copy, plane=plane).envelopes == () and seen_by(paper_copy, plane) == {}
+    assert plane.get_portfolio_state("paper").version == before, "a cycle writes nothing of a portfolio that its bars drive"
+    (found,) = [one for one in _portfolios(paper_copy) if "paper" in one.what]
+    assert (found.level, "paper status" in found.state) == ("ok", True)
